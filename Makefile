@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make            build/gctap
+# make demo       set-up, build, the program that prompted the project, traced
+# make test       set-up, and all tests that can run here
+# make help       the rest
+
+VERSION := 0.1.0
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC := gcc
+CLANG ?= clang
+BPFTOOL ?= $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool)
+PKG_CONFIG ?= pkg-config
+
+ARCH := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
+PACKAGES := libbpf capstone jansson
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+CFLAGS ?= -O2 -g
+# SANITIZE=address,undefined builds everything with these, into a folder of its own.
+SANITIZE ?=
+ifneq ($(SANITIZE),)
+BUILD := build/sanitized
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
+override CPPFLAGS += -D_GNU_SOURCE -DGCTAP_VERSION='"$(VERSION)"' -Iinclude -Isrc -I$(BUILD)/bpf \
+	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+override CFLAGS += -std=gnu17 $(WARNINGS) $(SANITIZE_FLAGS)
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lelf -lz -lm
+
+BPF_CFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude \
+	$(shell $(PKG_CONFIG) --cflags libbpf 2>/dev/null) -Wall -Werror
+
+SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+LIBRARY_OBJECTS := $(filter-out $(BUILD)/src/cli/main.o,$(OBJECTS))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
+LIVE_TESTS := $(patsubst tests/live/%.c,$(BUILD)/tests/live/%,$(sort $(wildcard tests/live/*_test.c)))
+SKELETON := $(BUILD)/bpf/gctap.skel.h
+
+# V=1 shows the commands.
+V ?= 0
+ifeq ($(V),0)
+say = @echo '  $(1)  $(2)';
+else
+say =
+endif
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+all: $(BUILD)/gctap
+
+# What the build needs, asked once: one line that says what is missing.
+$(BUILD)/.tools: scripts/tools
+	@mkdir -p $(BUILD)
+	@scripts/tools "$(CLANG)" "$(BPFTOOL)" $(PACKAGES)
+	@touch $@
+
+$(BUILD)/bpf/gctap.bpf.o: bpf/gctap.bpf.c $(wildcard include/gctap/event.h include/gctap/window.h) \
+		vmlinux/$(ARCH)/vmlinux.h | $(BUILD)/.tools
+	@mkdir -p $(@D)
+	$(call say,BPF ,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(SKELETON): $(BUILD)/bpf/gctap.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name gctap_bpf > $@
+
+$(filter $(BUILD)/src/probe/%,$(OBJECTS)): $(SKELETON)
+
+$(BUILD)/%.o: %.c Makefile | $(BUILD)/.tools
+	@mkdir -p $(@D)
+	$(call say,CC  ,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/gctap: $(OBJECTS)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY_OBJECTS)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+-include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d' 2>/dev/null)
+
+unit-tests: $(UNIT_TESTS)
+live-tests: $(LIVE_TESTS)
+
+demo:
+	@scripts/setup build test
+	@$(MAKE) --no-print-directory all
+	@scripts/demo $(BUILD)/gctap $(DEMO_SLEEPS)
+
+test:
+	@scripts/setup build test fuzz
+	@$(MAKE) --no-print-directory all unit-tests live-tests
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined unit-tests
+	@tests/run
+
+test-go: all
+	@scripts/setup build test
+	@tests/matrix/go-matrix --write
+
+test-corpus: all
+	@scripts/setup build test
+	@tests/matrix/corpus-matrix --write
+
+fuzz:
+	@scripts/setup build fuzz
+	@scripts/fuzz
+
+bench-overhead: all
+	@scripts/setup build test bench
+	@scripts/bench-overhead
+
+lint:
+	@scripts/setup build lint
+	@scripts/lint
+
+install: all
+	install -D -m 755 $(BUILD)/gctap $(DESTDIR)$(PREFIX)/bin/gctap
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/gctap/README.md
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/gctap/LICENSE
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make                 build/gctap'
+	@echo 'make demo            set-up (root), build, trace the program that prompted the project; DEMO_SLEEPS="3 3"'
+	@echo 'make test            set-up (root), all tests that can run here'
+	@echo 'make test-go         every Go toolchain times every way to build; writes docs/matrix-go.md'
+	@echo 'make test-corpus     fourteen published programs; writes docs/matrix-corpus.md'
+	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target'
+	@echo 'make bench-overhead  what tracing costs the target; writes docs/benchmarks.md'
+	@echo 'make lint            clang-format, clang-tidy, cppcheck'
+	@echo 'make install         PREFIX=/usr/local DESTDIR='
+	@echo 'make clean'
+
+.PHONY: all unit-tests live-tests demo test test-go test-corpus fuzz bench-overhead lint install clean help
