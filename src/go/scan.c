@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdlib.h>
+
+#include "gobin_internal.h"
+
+#define SCAN_STEP	(256u << 10)
+
+bool scan_words(struct image *image, uint64_t address, uint64_t size, word_visitor visit, void *context)
+{
+	uint8_t *buffer = malloc(SCAN_STEP);
+	uint64_t start = (address + 7) & ~7ull;
+	bool found = false;
+
+	if (!buffer || start - address >= size) {
+		free(buffer);
+		return false;
+	}
+	size -= start - address;
+	for (uint64_t at = 0; at < size && !found; at += SCAN_STEP) {
+		size_t length = size - at < SCAN_STEP ? (size_t)(size - at) : SCAN_STEP;
+
+		if (image_read(image, start + at, buffer, length))
+			break;
+		for (size_t i = 0; i + 8 <= length && !found; i += 8)
+			found = visit(start + at + i, buffer + i, length - i, context);
+	}
+	free(buffer);
+	return found;
+}
