@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * calibrate: why this kernel, or what we are allowed on it, does not carry
+ * probes. Asked only after something failed: a start that works pays nothing.
+ */
+#ifndef GCTAP_PROBE_CALIBRATE_H
+#define GCTAP_PROBE_CALIBRATE_H
+
+#include <stdbool.h>
+
+#include "gctap/failure.h"
+
+/* What was found, as answers to questions: no kernel version is compared. */
+struct calibration {
+	bool has_cap_bpf; /* CAP_BPF, or CAP_SYS_ADMIN which contains it */
+	bool has_cap_perfmon; /* likewise */
+	bool in_user_namespace; /* capabilities count in the first user namespace only */
+	bool has_btf; /* /sys/kernel/btf/vmlinux is readable */
+	bool has_attach_cookie; /* the kernel knows bpf_get_attach_cookie (5.15) */
+	bool has_perf_uprobe; /* perf has a uprobe PMU: CONFIG_UPROBE_EVENTS */
+	bool locked_down; /* lockdown=confidentiality: programs may not read the kernel's memory */
+	int perf_event_paranoid; /* -1: unknown */
+};
+
+void calibrate(struct calibration *found);
+
+/* One line: the first thing that is missing, and what would grant it. Returns @error. */
+int calibrate_explain_load(int error, struct failure *failure);
+int calibrate_explain_attach(int error, struct failure *failure);
+
+#endif
