@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * output: from records to bytes on a descriptor; one emitter per format over
+ * the common description of fields. Knows no kernel and no Go.
+ */
+#ifndef GCTAP_OUTPUT_H
+#define GCTAP_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "gctap/failure.h"
+#include "gctap/record.h"
+
+enum output_format {
+	OUTPUT_GCTRACE, /* only records that have a text, as the runtime prints it */
+	OUTPUT_JSON, /* one object a line, header first, totals last */
+	OUTPUT_CSV, /* gc cycles only, a heading line first; unknown is an empty cell */
+};
+
+struct output_options {
+	enum output_format format;
+	bool timestamps; /* -T: wall-clock prefix "2026-01-02T15:04:05.123456Z " on text lines */
+	const char *path; /* NULL: stdout */
+};
+
+struct output;
+
+int output_open(const struct output_options *options, struct output **out, struct failure *failure);
+
+/*
+ * Writes one record and flushes the line, also into a pipe. -EPIPE when the
+ * reader has gone (SIGPIPE is to be ignored by the program), else -errno.
+ */
+int output_emit(struct output *output, const struct record *record, struct failure *failure);
+
+/* Flushes and closes; reports what a failing close lost. NULL is fine. */
+int output_close(struct output *output, struct failure *failure);
+
+/* JSON Schema (2020-12) of the lines, made from record_types. */
+int output_schema(FILE *to);
+
+#endif

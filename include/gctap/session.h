@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * session: one run of tracing. Brings the rooms together: which processes and
+ * files, which recipe for which file, probes on them, events into records.
+ * Knows no option and no output format.
+ */
+#ifndef GCTAP_SESSION_H
+#define GCTAP_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gctap/failure.h"
+#include "gctap/record.h"
+#include "gctap/target.h"
+
+struct session;
+
+struct session_options {
+	bool trigger; /* also take why and from where each cycle began: one more probe */
+	bool origins; /* records carry "[pid comm]" */
+	size_t ring_bytes; /* 0: default */
+	/* Called for each record, in order; a non-zero answer ends session_poll() with it. */
+	int (*on_record)(const struct record *record, void *context);
+	/* A line of text for people: attached, gap, gone. */
+	void (*on_note)(const char *text, void *context);
+	void *context;
+};
+
+/* Checks the kernel and our permissions; loads, attaches nothing yet. */
+int session_new(const struct session_options *options, struct session **out, struct failure *failure);
+void session_free(struct session *session);
+
+/* Reads the process's executable and attaches to that process alone. Takes over @target, also on failure. */
+int session_add_process(struct session *session, struct target *target, struct failure *failure);
+
+/* Attaches to every process of that file, those that run and those to come. */
+int session_add_file(struct session *session, const char *path, struct failure *failure);
+
+/* From here on cycles become records. Writes the records of the processes added so far. */
+int session_start(struct session *session, struct failure *failure);
+
+/* Lets a process that was spawned and added go on to its exec. */
+int session_release(struct session *session, struct failure *failure);
+
+/* Waits at most @timeout_ms, takes what has come. 0, a negative errno, or what on_record answered. */
+int session_poll(struct session *session, int timeout_ms);
+
+/* Processes added by session_add_process() that are still there and traced. */
+unsigned session_live(const struct session *session);
+
+/* Wait status of the spawned process once it has ended; -EAGAIN before. */
+int session_exit_status(const struct session *session, int *status);
+
+/* Cycles recorded so far. */
+uint64_t session_cycles(const struct session *session);
+
+/* Detaches, takes what is still in the ring, writes the ends of processes and the totals. */
+int session_finish(struct session *session);
+
+/* Go version of the (first) binary, or NULL. */
+const char *session_go_version(const struct session *session);
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* output: the descriptor, and one write per line so that a reader sees whole lines at once. */
+#include "gctap/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "emitter.h"
+
+struct output {
+	struct output_options options;
+	const struct emitter *emitter;
+	const char *name; /* for words to the user */
+	char *path; /* NULL: stdout */
+	int fd;
+	int error; /* the first failed write; a stream with a hole in it is not continued */
+	off_t whole; /* bytes of whole lines written */
+	struct line line;
+};
+
+static const struct emitter *emitter_of(enum output_format format)
+{
+	switch (format) {
+	case OUTPUT_GCTRACE:
+		return &emitter_gctrace;
+	case OUTPUT_JSON:
+		return &emitter_json;
+	case OUTPUT_CSV:
+		return &emitter_csv;
+	}
+	return NULL;
+}
+
+static int failed(const struct output *output, int error, struct failure *failure)
+{
+	if (error == -EPIPE)
+		return failure_set(failure, error, "the reader of %s has gone", output->name);
+	return failure_set(failure, error, "cannot write to %s: %s", output->name,
+			   strerror(-error));
+}
+
+/* Somebody gave us a descriptor that does not block: wait as if it did. */
+static int wait_writable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+
+	return poll(&pollfd, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+	int error = 0;
+
+	while (size && !error) {
+		ssize_t written = write(fd, bytes, size);
+
+		if (written >= 0) {
+			bytes += written;
+			size -= (size_t)written;
+		} else if (errno == EAGAIN) {
+			error = wait_writable(fd);
+		} else if (errno != EINTR) {
+			error = -errno;
+		}
+	}
+	return error;
+}
+
+/* A full disk took half a line: leave the file ending in a whole one. */
+static void drop_half_line(const struct output *output)
+{
+	/* Where that cannot be done (a device), the failure to tell is still the write's. */
+	if (output->path && ftruncate(output->fd, output->whole))
+		return;
+}
+
+/* Writes the line and empties it. */
+static int write_line(struct output *output, struct failure *failure)
+{
+	struct line *line = &output->line;
+
+	output->error = line->error;
+	if (!output->error)
+		output->error = write_all(output->fd, line->bytes, line->length);
+	if (output->error) {
+		drop_half_line(output);
+		return failed(output, output->error, failure);
+	}
+	output->whole += (off_t)line->length;
+	line->length = 0;
+	return 0;
+}
+
+static int open_path(struct output *output, const char *path, struct failure *failure)
+{
+	output->path = strdup(path);
+	if (!output->path)
+		return failed(output, -ENOMEM, failure);
+	output->name = output->path;
+	output->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (output->fd < 0)
+		return failure_set(failure, -errno, "cannot open %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int output_open(const struct output_options *options, struct output **out, struct failure *failure)
+{
+	struct output *output = calloc(1, sizeof(*output));
+	int error = 0;
+
+	if (!output)
+		return failure_set(failure, -ENOMEM, "out of memory");
+	output->options = *options;
+	output->emitter = emitter_of(options->format);
+	output->name = "standard output";
+	output->fd = STDOUT_FILENO;
+	if (options->path)
+		error = open_path(output, options->path, failure);
+	if (!error && output->emitter->heading) {
+		output->emitter->heading(&output->line);
+		error = write_line(output, failure);
+	}
+	if (error) {
+		output_close(output, NULL);
+		return error;
+	}
+	*out = output;
+	return 0;
+}
+
+int output_emit(struct output *output, const struct record *record, struct failure *failure)
+{
+	if (output->error)
+		return failed(output, output->error, failure);
+	output->emitter->record(&output->line, &output->options, record);
+	if (!output->line.length && !output->line.error)
+		return 0;
+	return write_line(output, failure);
+}
+
+int output_close(struct output *output, struct failure *failure)
+{
+	int error = 0;
+
+	if (!output)
+		return 0;
+	/* Network file systems tell at the close that earlier writes were lost. */
+	if (output->path && output->fd >= 0 && close(output->fd) && errno != EINTR)
+		error = failed(output, -errno, failure);
+	free(output->path);
+	free(output->line.bytes);
+	free(output);
+	return error;
+}
