@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cli: what the commands share. Exit status: 0 done, 1 the answer is no, 2 could not be run. */
+#ifndef GCTAP_CLI_H
+#define GCTAP_CLI_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "gctap/failure.h"
+
+enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_TROUBLE = 2 };
+
+struct command {
+	const char *name;
+	const char *what; /* one line for gctap --help */
+	int (*run)(int argc, char **argv); /* argv[0] is "gctap NAME" */
+};
+
+extern const struct command commands[]; /* ends with a NULL name */
+
+int command_trace(int argc, char **argv);
+int command_compare(int argc, char **argv);
+int command_inspect(int argc, char **argv);
+int command_schema(int argc, char **argv);
+
+/* "gctap: text" on stderr. */
+void cli_note(const char *text, void *context);
+/* As above; returns EXIT_TROUBLE. */
+int cli_trouble(const struct failure *failure);
+
+/* The command line, for the header of a stream; to be freed. */
+char *cli_join(int argc, char **argv);
+
+/* Whole numbers and durations ("1.5") of options; argp_error() otherwise. */
+long cli_number(struct argp_state *state, const char *text, long least, long most, const char *name);
+double cli_seconds(struct argp_state *state, const char *text);
+
+/*
+ * Ctrl-C, SIGTERM and SIGHUP become readable in a descriptor (or end the
+ * program if they come twice); SIGPIPE is ignored. Negative errno on failure.
+ */
+int cli_signals(void);
+/* The signal that came, or 0; never blocks. */
+int cli_signal_taken(int signal_fd);
+
+#endif

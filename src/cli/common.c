@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+void cli_note(const char *text, void *context)
+{
+	(void)context;
+	fprintf(stderr, "gctap: %s\n", text);
+}
+
+int cli_trouble(const struct failure *failure)
+{
+	cli_note(failure->text[0] ? failure->text : "failed for an unknown reason", NULL);
+	return EXIT_TROUBLE;
+}
+
+char *cli_join(int argc, char **argv)
+{
+	size_t size = 1;
+	char *joined;
+
+	for (int i = 0; i < argc; i++)
+		size += strlen(argv[i]) + 1;
+	joined = malloc(size);
+	if (!joined)
+		return NULL;
+	joined[0] = '\0';
+	for (int i = 0; i < argc; i++) {
+		if (i)
+			strcat(joined, " ");
+		strcat(joined, argv[i]);
+	}
+	return joined;
+}
+
+long cli_number(struct argp_state *state, const char *text, long least, long most, const char *name)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (end == text || *end || errno || value < least || value > most)
+		argp_error(state, "%s: a whole number from %ld to %ld, not '%s'", name, least, most, text);
+	return value;
+}
+
+double cli_seconds(struct argp_state *state, const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !isfinite(value) || value <= 0 || value > 1e9)
+		argp_error(state, "a duration is a number of seconds above 0, not '%s'", text);
+	return value;
+}
+
+int cli_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int cli_signal_taken(int signal_fd)
+{
+	struct signalfd_siginfo info;
+
+	return read(signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}

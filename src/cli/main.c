@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+const struct command commands[] = {
+	{ "trace", "the runtime's gctrace lines of a running Go program", command_trace },
+	{ "compare", "run a program with gctrace on, and hold gctap's lines against the runtime's", command_compare },
+	{ "inspect", "what can be known of a Go binary; needs no root", command_inspect },
+	{ "schema", "the JSON Schema of the records", command_schema },
+	{ NULL, NULL, NULL },
+};
+
+static void usage(FILE *to)
+{
+	fputs("Usage: gctap COMMAND [OPTION...]\n"
+	      "Taps a running Go process from outside and tells what its memory does.\n\n",
+	      to);
+	for (const struct command *command = commands; command->name; command++)
+		fprintf(to, "  %-9s %s\n", command->name, command->what);
+	fputs("\n'gctap COMMAND --help' tells the options. Examples:\n"
+	      "  gctap trace -p 4242\n"
+	      "  gctap trace -- ./server --flag\n"
+	      "  gctap inspect /usr/bin/prometheus\n",
+	      to);
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	char name[64];
+
+	/* What argp shows as the program's name. */
+	snprintf(name, sizeof(name), "gctap %s", command->name);
+	argv[1] = name;
+	return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_TROUBLE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(stdout);
+		return EXIT_YES;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		puts("gctap " GCTAP_VERSION);
+		return EXIT_YES;
+	}
+	for (const struct command *command = commands; command->name; command++)
+		if (!strcmp(argv[1], command->name))
+			return run(command, argc, argv);
+	fprintf(stderr, "gctap: no command '%s'; 'gctap --help' lists them\n", argv[1]);
+	return EXIT_TROUBLE;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "binary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PAGE_MASK	0xfffull
+
+static int read_binary(struct binary *binary, int fd, struct failure *failure)
+{
+	int error = image_open_fd(fd, &binary->image, failure);
+
+	if (!error)
+		error = gobin_open(binary->image, &binary->gobin, failure);
+	if (!error)
+		error = recipe_solve_gctrace(binary->gobin, &binary->recipe, failure);
+	if (!error)
+		error = gc_layout_learn(binary->recipe, &binary->layout, failure);
+	if (!error && gobin_version(binary->gobin, binary->version, sizeof(binary->version)))
+		binary->version[0] = '\0';
+	return error;
+}
+
+int binary_open(int fd, struct file_id id, const char *path, struct binary **out,
+		struct failure *failure)
+{
+	struct binary *binary = calloc(1, sizeof(*binary));
+	struct failure reason = { "" };
+	int error;
+
+	if (!binary)
+		return failure_set(failure, -ENOMEM, "out of memory");
+	binary->id = id;
+	snprintf(binary->path, sizeof(binary->path), "%s", path);
+	error = read_binary(binary, fd, &reason);
+	if (error) {
+		failure_set(failure, error, "%.200s: %.300s", path, reason.text);
+		binary_free(binary);
+		return error;
+	}
+	*out = binary;
+	return 0;
+}
+
+void binary_free(struct binary *binary)
+{
+	if (!binary)
+		return;
+	gc_layout_clear(&binary->layout);
+	recipe_free(binary->recipe);
+	gobin_close(binary->gobin);
+	image_close(binary->image);
+	free(binary);
+}
+
+uint64_t binary_bias(const struct binary *binary, uint64_t address, uint64_t file_offset)
+{
+	for (size_t i = 0; i < image_segment_count(binary->image); i++) {
+		const struct image_segment *segment = image_segment(binary->image, i);
+
+		if ((segment->offset & ~PAGE_MASK) == file_offset)
+			return address - (segment->address & ~PAGE_MASK);
+	}
+	return 0;
+}

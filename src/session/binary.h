@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* binary: an executable that has been read and solved, once, however many processes run it. */
+#ifndef GCTAP_SESSION_BINARY_H
+#define GCTAP_SESSION_BINARY_H
+
+#include "gctap/gc_cycle.h"
+#include "gctap/gobin.h"
+#include "gctap/recipe.h"
+#include "gctap/target.h"
+
+struct binary {
+	struct binary *next;
+	struct file_id id;
+	char path[4096];
+	char version[64]; /* "" when unknown */
+	struct image *image;
+	struct gobin *gobin;
+	struct recipe *recipe;
+	struct gc_layout layout;
+};
+
+/* @path is for messages. */
+int binary_open(int fd, struct file_id id, const char *path, struct binary **out,
+		struct failure *failure);
+void binary_free(struct binary *binary);
+
+/* Load bias in a process where the file's byte @file_offset lies at @address. */
+uint64_t binary_bias(const struct binary *binary, uint64_t address, uint64_t file_offset);
+
+#endif
