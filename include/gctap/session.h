@@ -44,6 +44,9 @@ int session_start(struct session *session, struct failure *failure);
 /* Lets a process that was spawned and added go on to its exec. */
 int session_release(struct session *session, struct failure *failure);
 
+/* Readable when session_poll() has something to do at once. */
+int session_fd(const struct session *session);
+
 /* Waits at most @timeout_ms, takes what has come. 0, a negative errno, or what on_record answered. */
 int session_poll(struct session *session, int timeout_ms);
 

@@ -1,3 +1,269 @@
 // SPDX-License-Identifier: BSD-2-Clause
-int command_compare(int argc, char **argv);
-int command_compare(int argc, char **argv) { (void)argc; (void)argv; return 2; }
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "gctap/comparison.h"
+#include "gctap/probe.h"
+#include "gctap/session.h"
+#include "gctap/trace_line.h"
+
+#define POLL_MS		50
+#define PIPE_BYTES	(1 << 20) /* so that the child seldom waits for us */
+#define CHILD_GRACE_NS	10000000000u
+
+enum { KEY_JSON = 256 };
+
+struct options {
+	char **command;
+	bool json, verbose;
+	double duration;
+	long count;
+};
+
+struct run {
+	const struct options *options;
+	struct session *session;
+	struct comparison *comparison;
+	struct trace_reader *reader;
+	pid_t child;
+	int child_stderr, signals;
+	uint64_t start_ns, ending_ns;
+	int error;
+};
+
+static const struct argp_option argp_options[] = {
+	{ "json", KEY_JSON, NULL, 0, "the result as one JSON object", 0 },
+	{ "duration", 'd', "SECONDS", 0, "end the command (SIGTERM) after that time", 0 },
+	{ "count", 'n', "COUNT", 0, "end the command (SIGTERM) after that many cycles", 0 },
+	{ "verbose", 'v', NULL, 0, "libbpf's messages", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case KEY_JSON: options->json = true; break;
+	case 'd': options->duration = cli_seconds(state, text); break;
+	case 'n': options->count = cli_number(state, text, 1, 1L << 40, "-n"); break;
+	case 'v': options->verbose = true; break;
+	case ARGP_KEY_ARG:
+		options->command = &state->argv[state->next - 1];
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_END:
+		if (!options->command)
+			argp_error(state, "which command is to be run?");
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	argp_options, parse, "-- COMMAND [ARG...]",
+	"Runs a Go program with GODEBUG=gctrace=1 and holds every field of every line that gctap sees against the "
+	"line that the runtime itself prints.\v"
+	"The result goes to stdout; what the command prints goes to stderr. Exit status: 0 when every cycle is "
+	"equal, 1 when one differs or none was compared, 2 when it could not be run. A runtime can lose its last "
+	"line when its program exits: that is reported and no difference.",
+	NULL, NULL, NULL
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int on_record(const struct record *record, void *context)
+{
+	static int cycle = -1;
+	struct run *run = context;
+
+	if (record->type != &record_gc_cycle)
+		return 0;
+	if (cycle < 0)
+		cycle = record_field_index(&record_gc_cycle, "cycle");
+	if (!record->values[cycle].known)
+		return 0;
+	return comparison_add_gctap(run->comparison, (uint32_t)record->values[cycle].u, record->text);
+}
+
+static void on_line(void *context, const struct trace_line *line)
+{
+	struct run *run = context;
+
+	if (!run->error)
+		run->error = comparison_add_runtime(run->comparison, line);
+}
+
+static void on_text(void *context, const char *bytes, size_t size)
+{
+	(void)context;
+	fwrite(bytes, 1, size, stderr);
+}
+
+/* GODEBUG as it is, and gctrace=1 behind it: the last one counts. */
+static char *godebug(void)
+{
+	const char *inherited = getenv("GODEBUG");
+	char *text;
+
+	if (asprintf(&text, "GODEBUG=%s%sgctrace=1", inherited ? inherited : "", inherited && *inherited ? "," : "") < 0)
+		return NULL;
+	return text;
+}
+
+static int spawn(struct run *run, struct target **target, struct failure *failure)
+{
+	char *setting = godebug();
+	const char *environment[] = { setting, NULL };
+	struct target_spawn_options options = {
+		.argv = run->options->command, .environment = environment, .stdout_fd = STDERR_FILENO
+	};
+	int ends[2], error;
+
+	if (!setting || pipe2(ends, O_CLOEXEC)) {
+		free(setting);
+		return failure_set(failure, -errno, "cannot make a pipe: %s", strerror(errno));
+	}
+	/* Only our end: a program may not like a stderr that does not block. */
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
+	options.stderr_fd = ends[1];
+	error = target_spawn(&options, target, failure);
+	free(setting);
+	close(ends[1]);
+	run->child_stderr = ends[0];
+	return error;
+}
+
+static int start(struct run *run, struct failure *failure)
+{
+	struct session_options session = { .on_record = on_record, .on_note = cli_note, .context = run };
+	struct trace_reader_handler handler = { .line = on_line, .text = on_text, .context = run };
+	struct target *target;
+	int error;
+
+	run->comparison = comparison_new();
+	run->reader = trace_reader_new(&handler);
+	if (!run->comparison || !run->reader)
+		return failure_set(failure, -ENOMEM, "out of memory");
+	error = session_new(&session, &run->session, failure);
+	if (!error)
+		error = spawn(run, &target, failure);
+	if (error)
+		return error;
+	run->child = target->pid;
+	error = session_add_process(run->session, target, failure);
+	if (!error)
+		error = session_start(run->session, failure);
+	return error ? error : session_release(run->session, failure);
+}
+
+static void read_stderr(struct run *run)
+{
+	char bytes[65536];
+	ssize_t got;
+
+	while ((got = read(run->child_stderr, bytes, sizeof(bytes))) > 0)
+		trace_reader_feed(run->reader, bytes, (size_t)got);
+}
+
+static void end(struct run *run)
+{
+	if (run->ending_ns)
+		return;
+	run->ending_ns = now_ns();
+	kill(run->child, SIGTERM);
+}
+
+static void check_end(struct run *run)
+{
+	const struct options *options = run->options;
+
+	if (cli_signal_taken(run->signals) ||
+	    (options->duration > 0 && (double)(now_ns() - run->start_ns) >= options->duration * 1e9) ||
+	    (options->count && session_cycles(run->session) >= (uint64_t)options->count))
+		end(run);
+	if (run->ending_ns && now_ns() - run->ending_ns > CHILD_GRACE_NS)
+		kill(run->child, SIGKILL);
+}
+
+static int loop(struct run *run)
+{
+	int error = 0;
+
+	run->start_ns = now_ns();
+	while (!error && !run->error && session_live(run->session)) {
+		struct pollfd fds[] = { { .fd = session_fd(run->session), .events = POLLIN },
+					{ .fd = run->child_stderr, .events = POLLIN },
+					{ .fd = run->signals, .events = POLLIN } };
+
+		/* A pipe whose writers have gone would wake us again and again. */
+		poll(fds, 3, POLL_MS);
+		if (fds[1].revents & POLLHUP && !(fds[1].revents & POLLIN))
+			usleep(1000);
+		error = session_poll(run->session, 0);
+		read_stderr(run);
+		check_end(run);
+	}
+	return error ? error : run->error;
+}
+
+static int report(struct run *run)
+{
+	const struct comparison_result *result;
+
+	trace_reader_end(run->reader);
+	result = comparison_finish(run->comparison);
+	fflush(stderr);
+	if (run->options->json)
+		comparison_print_json(result, session_go_version(run->session), run->options->command[0], stdout);
+	else
+		comparison_print(result, stdout);
+	if (fflush(stdout) || ferror(stdout)) {
+		cli_note("cannot write the result", NULL);
+		return EXIT_TROUBLE;
+	}
+	return result->verdict == COMPARISON_EQUAL ? EXIT_YES : EXIT_NO;
+}
+
+int command_compare(int argc, char **argv)
+{
+	static struct options options;
+	struct failure failure = { "" };
+	struct run run = { .options = &options, .child_stderr = -1 };
+	int error, status;
+
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	probe_set_verbose(options.verbose);
+	run.signals = cli_signals();
+	error = start(&run, &failure);
+	if (!error) {
+		error = loop(&run);
+		if (!error)
+			error = session_finish(run.session);
+		read_stderr(&run);
+		if (error)
+			failure_set(&failure, error, "%s", strerror(-error));
+	}
+	status = error ? cli_trouble(&failure) : report(&run);
+	session_free(run.session);
+	trace_reader_free(run.reader);
+	comparison_free(run.comparison);
+	close(run.child_stderr);
+	return status;
+}

@@ -75,7 +75,7 @@ void comparison_free(struct comparison *comparison)
 
 static struct cycle *slot_of(struct cycle *cycles, size_t nr_slots, uint32_t number)
 {
-	size_t at = (number * 2654435769u) & (nr_slots - 1); /* Knuth's multiplicative hash */
+	size_t at = (uint32_t)(number * 2654435769u) & (nr_slots - 1); /* Knuth's multiplicative hash */
 
 	while (cycles[at].used && cycles[at].number != number)
 		at = (at + 1) & (nr_slots - 1);

@@ -29,8 +29,8 @@ enum token {
 struct token_rule {
 	enum token token;
 	const char *text; /* of a literal; of a number its name, NULL: the label behind it names it */
-	int8_t next; /* the rule behind it */
-	int8_t other; /* the rule to try when this one does not match; 0: none */
+	int next; /* the rule behind it */
+	int other; /* the rule to try when this one does not match; 0: none */
 };
 
 extern const struct token_rule trace_rules[];

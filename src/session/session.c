@@ -620,6 +620,11 @@ static void check_exec(struct session *session)
 	}
 }
 
+int session_fd(const struct session *session)
+{
+	return session->epoll;
+}
+
 int session_poll(struct session *session, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_MAX];
