@@ -18,8 +18,8 @@
 
 #include "gctap/trace_line.h"
 
-#define COMPARISON_FIELDS_MAX		64
-#define COMPARISON_DIFFERENCES_MAX	100
+#define COMPARISON_FIELDS_MAX	   64
+#define COMPARISON_DIFFERENCES_MAX 100
 
 struct comparison_field {
 	char name[40]; /* as trace_line_split() names it; "text": not the form of a gctrace line */
@@ -31,7 +31,7 @@ struct comparison_field {
 struct comparison_difference {
 	uint32_t cycle;
 	const char *gctap, *runtime; /* NULL: this side has no such cycle */
-	size_t nr_fields; /* the fields that differ or are missing: */
+	size_t nr_fields;	     /* the fields that differ or are missing: */
 	char fields[TRACE_FIELDS_MAX][40];
 };
 
@@ -47,8 +47,8 @@ struct comparison_result {
 	uint64_t differing;
 	uint64_t only_gctap; /* and not lost at exit, and not torn */
 	uint64_t only_runtime;
-	uint64_t torn; /* lines of the runtime that could not be read whole */
-	uint64_t forced; /* of the compared ones */
+	uint64_t torn;	       /* lines of the runtime that could not be read whole */
+	uint64_t forced;       /* of the compared ones */
 	uint64_t lost_at_exit; /* gctap has them, the runtime was cut off before or while it printed them */
 	/*
 	 * Lines of the runtime with the number of a cycle that is already settled:
@@ -60,7 +60,7 @@ struct comparison_result {
 	struct comparison_field fields[COMPARISON_FIELDS_MAX];
 	size_t nr_differences;
 	struct comparison_difference differences[COMPARISON_DIFFERENCES_MAX]; /* by cycle */
-	uint64_t unlisted; /* differences that found no room there */
+	uint64_t unlisted;						      /* differences that found no room there */
 };
 
 struct comparison;
@@ -92,7 +92,6 @@ void comparison_print(const struct comparison_result *result, FILE *to);
  * difference of a cycle that only one side has shows null for the other.
  * 0 or a negative errno.
  */
-int comparison_print_json(const struct comparison_result *result, const char *go_version,
-			  const char *binary, FILE *to);
+int comparison_print_json(const struct comparison_result *result, const char *go_version, const char *binary, FILE *to);
 
 #endif

@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 enum cycle_step {
-	CYCLE_NEXT, /* follows the last one, or is the first one seen */
-	CYCLE_GAP, /* numbers between the last one and this one are missing */
+	CYCLE_NEXT,	/* follows the last one, or is the first one seen */
+	CYCLE_GAP,	/* numbers between the last one and this one are missing */
 	CYCLE_REPEATED, /* the last one again */
-	CYCLE_BACK, /* smaller than the last one: another program in the same process */
+	CYCLE_BACK,	/* smaller than the last one: another program in the same process */
 };
 
 struct cycle_gap {
@@ -32,7 +32,6 @@ struct cycle_range {
  * CYCLE_BACK counting goes on from that number. The runtime's counter has 32
  * bits, and 0 after 4294967295 is the next number.
  */
-enum cycle_step cycle_gap_feed(struct cycle_gap *tracker, uint32_t cycle,
-			       struct cycle_range *missing);
+enum cycle_step cycle_gap_feed(struct cycle_gap *tracker, uint32_t cycle, struct cycle_range *missing);
 
 #endif

@@ -66,6 +66,7 @@ uint64_t emu_instructions(const struct emu *emu); /* executed so far */
 struct emu_value emu_register(const struct emu *emu, unsigned number);
 void emu_set_register(struct emu *emu, unsigned number, struct emu_value value);
 uint64_t emu_stack_pointer(const struct emu *emu);
+uint64_t emu_current(const struct emu *emu); /* address of the instruction under execution */
 /* 1, 2, 4 or 8 bytes. */
 int emu_load(struct emu *emu, uint64_t address, unsigned size, struct emu_value *value, struct failure *failure);
 int emu_store(struct emu *emu, uint64_t address, unsigned size, struct emu_value value, struct failure *failure);

@@ -14,13 +14,13 @@
 
 enum output_format {
 	OUTPUT_GCTRACE, /* only records that have a text, as the runtime prints it */
-	OUTPUT_JSON, /* one object a line, header first, totals last */
-	OUTPUT_CSV, /* gc cycles only, a heading line first; unknown is an empty cell */
+	OUTPUT_JSON,	/* one object a line, header first, totals last */
+	OUTPUT_CSV,	/* gc cycles only, a heading line first; unknown is an empty cell */
 };
 
 struct output_options {
 	enum output_format format;
-	bool timestamps; /* -T: wall-clock prefix "2026-01-02T15:04:05.123456Z " on text lines */
+	bool timestamps;  /* -T: wall-clock prefix "2026-01-02T15:04:05.123456Z " on text lines */
 	const char *path; /* NULL: stdout */
 };
 

@@ -52,6 +52,12 @@ struct recipe {
 	uint64_t probe_address; /* the conditional branch in front of the printing */
 	uint64_t probe_offset; /* the same as a position in the file */
 	char probe_text[96]; /* its mnemonic */
+	/*
+	 * The call behind which the last numbers are printed, right after they have been read from
+	 * memory: runs only when the line really is printed. What differs there has moved since the
+	 * branch (Go 1.19 shows a live gauge). 0: none.
+	 */
+	uint64_t reread_address, reread_offset;
 	uint64_t switch_address; /* of the debug variable that the branch looks at (debug.gctrace) */
 	struct recipe_item items[RECIPE_ITEMS_MAX];
 	unsigned nr_items;
@@ -74,8 +80,8 @@ struct recipe {
 int recipe_solve_gctrace(struct gobin *gobin, struct recipe **out, struct failure *failure);
 void recipe_free(struct recipe *recipe);
 
-/* What the probe has to copy. */
-void recipe_capture(const struct recipe *recipe, struct gctap_capture *capture);
+/* What the probe at @address (the recipe's probe_address or reread_address) has to copy. */
+void recipe_capture(const struct recipe *recipe, uint64_t address, struct gctap_capture *capture);
 
 /* The numbers of one event. present: the item belongs to the line; known: its value could be read. */
 struct recipe_values {

@@ -12,15 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORD_SCHEMA_VERSION	1
-#define RECORD_FIELDS_MAX	64
+#define RECORD_SCHEMA_VERSION 1
+#define RECORD_FIELDS_MAX     64
 
 enum value_type {
 	VALUE_UNSIGNED,
 	VALUE_SIGNED,
 	VALUE_REAL,
 	VALUE_BOOL,
-	VALUE_TEXT, /* UTF-8 after escaping; not owned by the record */
+	VALUE_TEXT,  /* UTF-8 after escaping; not owned by the record */
 	VALUE_TEXTS, /* several, e.g. the functions of a stack; not owned */
 };
 
@@ -53,18 +53,18 @@ struct record_type {
 struct record {
 	const struct record_type *type;
 	struct value values[RECORD_FIELDS_MAX]; /* in the order of type->fields */
-	const char *text; /* the runtime's own rendering, where this record has one (no newline), else NULL */
-	uint64_t wall_ns; /* CLOCK_REALTIME of the event, for -T */
+	const char *text;   /* the runtime's own rendering, where this record has one (no newline), else NULL */
+	uint64_t wall_ns;   /* CLOCK_REALTIME of the event, for -T */
 	const char *origin; /* "[pid comm]" where several processes are traced, else NULL */
 };
 
 /* All types, in the order of the schema; NULL-terminated. */
 extern const struct record_type *const record_types[];
 
-extern const struct record_type record_header; /* first line of a stream */
-extern const struct record_type record_process; /* a process came into view */
+extern const struct record_type record_header;	 /* first line of a stream */
+extern const struct record_type record_process;	 /* a process came into view */
 extern const struct record_type record_gc_cycle; /* one garbage collection */
-extern const struct record_type record_gap; /* cycle numbers that were not seen */
+extern const struct record_type record_gap;	 /* cycle numbers that were not seen */
 extern const struct record_type record_process_end;
 extern const struct record_type record_totals; /* last line of a stream */
 

@@ -21,6 +21,11 @@ struct session_options {
 	bool trigger; /* also take why and from where each cycle began: one more probe */
 	bool origins; /* records carry "[pid comm]" */
 	size_t ring_bytes; /* 0: default */
+	/*
+	 * Where the runtime itself prints as well: a second probe reads the numbers once more where the
+	 * runtime does, and hands over that line. NULL: no such probe.
+	 */
+	void (*on_reread)(uint32_t cycle, const char *line, void *context);
 	/* Called for each record, in order; a non-zero answer ends session_poll() with it. */
 	int (*on_record)(const struct record *record, void *context);
 	/* A line of text for people: attached, gap, gone. */

@@ -19,13 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRACE_LINE_MAX		1024 /* bytes of a line; the runtime's are below 250 */
-#define TRACE_FIELDS_MAX	48
+#define TRACE_LINE_MAX	 1024 /* bytes of a line; the runtime's are below 250 */
+#define TRACE_FIELDS_MAX 48
 
 enum trace_line_kind {
-	TRACE_LINE_WHOLE, /* as it came */
-	TRACE_LINE_REJOINED, /* other text was taken out of the middle */
-	TRACE_LINE_TORN, /* mixed with other text beyond repair */
+	TRACE_LINE_WHOLE,     /* as it came */
+	TRACE_LINE_REJOINED,  /* other text was taken out of the middle */
+	TRACE_LINE_TORN,      /* mixed with other text beyond repair */
 	TRACE_LINE_TRUNCATED, /* the stream ended in it */
 };
 
@@ -44,7 +44,8 @@ struct trace_reader;
 
 struct trace_reader_handler {
 	void (*line)(void *context, const struct trace_line *line);
-	/* All that is not ours, unchanged and in order; torn lines too, as nobody can say whose bytes they are. May be NULL. */
+	/* All that is not ours, unchanged and in order; torn lines too, as nobody can say whose bytes they are. May be
+	 * NULL. */
 	void (*text)(void *context, const char *bytes, size_t size);
 	void *context;
 };

@@ -1,3 +1,330 @@
 // SPDX-License-Identifier: BSD-2-Clause
-int command_inspect(int argc, char **argv);
-int command_inspect(int argc, char **argv) { (void)argc; (void)argv; return 2; }
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "cli.h"
+#include "gctap/gc_cycle.h"
+#include "gctap/gobin.h"
+#include "gctap/recipe.h"
+#include "gctap/target.h"
+
+#define PROBE_REASON                                                                                          \
+	"runs once per cycle, everything final, the world running again; the kernel emulates this instruction, " \
+	"where others are single-stepped"
+
+enum { KEY_JSON = 256 };
+
+struct options {
+	const char *path;
+	pid_t pid;
+	bool json;
+};
+
+struct inspection {
+	const char *path;
+	uint64_t file_bytes, bytes_read, open_ns;
+	char version[64];
+	struct image *image;
+	struct gobin *gobin;
+	struct recipe *recipe;
+	struct gobin_build build;
+	struct gc_layout layout;
+};
+
+static const struct argp_option argp_options[] = {
+	{ "json", KEY_JSON, NULL, 0, "as one JSON object", 0 },
+	{ "pid", 'p', "PID", 0, "the binary of this process, also when it has been deleted or replaced", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case KEY_JSON: options->json = true; break;
+	case 'p': options->pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p"); break;
+	case ARGP_KEY_ARG:
+		if (options->path)
+			argp_error(state, "one file at a time");
+		options->path = text;
+		break;
+	case ARGP_KEY_END:
+		if (!options->path == !options->pid)
+			argp_error(state, "which binary? FILE, or -p PID");
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	argp_options, parse, "FILE\n-p PID",
+	"What can be known of a Go binary, and how gctap would trace it. Needs no root for a file that can be read.\v"
+	"Exit status: 0 when the binary can be traced, 1 when it is no Go binary or cannot be solved.",
+	NULL, NULL, NULL
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* How the file was linked, in words. */
+static const char *link_mode(const struct gobin_build *build)
+{
+	if (build->external == GOBIN_YES)
+		return build->pie ? "PIE, linked externally" : "fixed address, linked externally";
+	return build->pie ? "PIE, linked by Go" : "fixed address, linked by Go";
+}
+
+static int solve(int fd, struct inspection *inspection, struct failure *failure)
+{
+	uint64_t start = now_ns();
+	int error = image_open_fd(fd, &inspection->image, failure);
+
+	if (!error)
+		error = gobin_open(inspection->image, &inspection->gobin, failure);
+	if (!error)
+		error = recipe_solve_gctrace(inspection->gobin, &inspection->recipe, failure);
+	if (!error)
+		error = gc_layout_learn(inspection->recipe, &inspection->layout, failure);
+	if (error)
+		return error;
+	inspection->open_ns = now_ns() - start;
+	inspection->bytes_read = image_bytes_read(inspection->image);
+	inspection->file_bytes = image_file_size(inspection->image);
+	gobin_build(inspection->gobin, &inspection->build);
+	if (gobin_version(inspection->gobin, inspection->version, sizeof(inspection->version)))
+		inspection->version[0] = '\0';
+	return 0;
+}
+
+static const char *fact(enum gobin_fact fact)
+{
+	return fact == GOBIN_YES ? "yes" : fact == GOBIN_NO ? "no" : "unknown";
+}
+
+/* The name of an item's number, or what its label says. */
+static const char *item_name(const struct inspection *inspection, unsigned i)
+{
+	int field = inspection->layout.fields[i];
+
+	if (field >= 0)
+		return record_gc_cycle.fields[field].name;
+	return inspection->layout.labels[i] ? inspection->layout.labels[i] : "";
+}
+
+static const char *format_name(const struct recipe_item *item)
+{
+	static const char *const names[] = {
+		[RECIPE_LITERAL] = "literal", [RECIPE_UNSIGNED] = "unsigned", [RECIPE_SIGNED] = "signed",
+		[RECIPE_DECIMAL] = "decimal", [RECIPE_MILLISECONDS] = "milliseconds",
+	};
+
+	return names[item->format];
+}
+
+/* What decides whether a remark is printed, or the number itself. */
+static expr_id item_expr(const struct recipe_item *item)
+{
+	return item->format == RECIPE_LITERAL ? item->guard : item->value;
+}
+
+struct leaf_list {
+	char text[256];
+	size_t used;
+};
+
+/* "0x52baa8/8": address and width. */
+static void list_leaf(expr_id id, const struct expr_node *leaf, void *context)
+{
+	struct leaf_list *list = context;
+	const char *separator = list->used ? " " : "";
+	size_t left = sizeof(list->text) - list->used;
+	int length = 0;
+
+	(void)id;
+	if (leaf->op == EXPR_MEMORY)
+		length = snprintf(list->text + list->used, left, "%s0x%" PRIx64 "/%u", separator, leaf->value, leaf->size);
+	else if (leaf->op == EXPR_STACK)
+		length = snprintf(list->text + list->used, left, "%ssp+0x%" PRIx64 "/%u", separator, leaf->value,
+				  leaf->size);
+	else
+		length = snprintf(list->text + list->used, left, "%sreg%" PRIu64, separator, leaf->value);
+	if (length > 0 && (size_t)length < left)
+		list->used += (size_t)length;
+}
+
+static void print_items(const struct inspection *inspection)
+{
+	const struct recipe *recipe = inspection->recipe;
+
+	printf("\n%-24s %-13s %-44s %s\n", "field", "shown as", "expression", "address/bytes");
+	for (unsigned i = 0; i < recipe->nr_items; i++) {
+		const struct recipe_item *item = &recipe->items[i];
+		struct leaf_list leaves = { "", 0 };
+		char expression[256];
+
+		if (item->format == RECIPE_LITERAL && !item->guard)
+			continue;
+		expr_format(recipe->pool, item_expr(item), expression, sizeof(expression));
+		expr_each_leaf(recipe->pool, item_expr(item), list_leaf, &leaves);
+		printf("%-24s %-13s %-44s %s\n", item_name(inspection, i),
+		       item->format == RECIPE_LITERAL ? "if not 0" : format_name(item), expression, leaves.text);
+	}
+}
+
+static void print_text(const struct inspection *inspection)
+{
+	const struct gobin_build *build = &inspection->build;
+	const struct recipe *recipe = inspection->recipe;
+	char line[1024];
+
+	printf("file          %s, %.1f MB, %.2f MB of it read\n", inspection->path,
+	       (double)inspection->file_bytes / 1e6, (double)inspection->bytes_read / 1e6);
+	printf("go            %s, %u functions\n", inspection->version[0] ? inspection->version : "version unknown",
+	       gobin_function_count(inspection->gobin));
+	printf("linked        %s, %s\n", link_mode(build), build->dynamic ? "dynamic" : "static");
+	printf("has           symbols %s, DWARF %s, buildinfo %s, section headers %s, pclntab section %s\n",
+	       build->symtab ? "yes" : "no", build->dwarf ? "yes" : "no", build->buildinfo ? "yes" : "no",
+	       build->sections ? "yes" : "no", build->pclntab_section ? "yes" : "no");
+	printf("built with    cgo %s, race detector %s%s%s\n", fact(build->cgo), fact(build->race),
+	       build->settings[0] ? "; " : "", build->settings);
+	recipe_format_string(recipe, line, sizeof(line));
+	printf("line          %s\n", line);
+	printf("probe         0x%" PRIx64 " (file offset 0x%" PRIx64 "), %s in %s\n", recipe->probe_address,
+	       recipe->probe_offset, recipe->probe_text, recipe->function);
+	printf("              %s\n", PROBE_REASON);
+	printf("copied        %u bytes in %u windows per cycle\n", recipe->payload_bytes, recipe->nr_windows);
+	printf("solved        %.1f ms in all, %" PRIu64 " instructions emulated, %u rounds checked\n",
+	       (double)inspection->open_ns / 1e6, recipe->instructions, recipe->checks);
+	print_items(inspection);
+}
+
+static json_t *json_items(const struct inspection *inspection)
+{
+	const struct recipe *recipe = inspection->recipe;
+	json_t *items = json_array();
+
+	for (unsigned i = 0; i < recipe->nr_items; i++) {
+		const struct recipe_item *item = &recipe->items[i];
+		struct leaf_list leaves = { "", 0 };
+		char expression[256] = "";
+
+		if (item_expr(item)) {
+			expr_format(recipe->pool, item_expr(item), expression, sizeof(expression));
+			expr_each_leaf(recipe->pool, item_expr(item), list_leaf, &leaves);
+		}
+		json_array_append_new(
+			items, json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:b}", "format", format_name(item), "name",
+					 item_name(inspection, i)[0] ? item_name(inspection, i) : NULL, "literal",
+					 item->literal, "expression", expression[0] ? expression : NULL, "leaves",
+					 leaves.text[0] ? leaves.text : NULL, "conditional", item->guard != 0));
+	}
+	return items;
+}
+
+static int print_json(const struct inspection *inspection)
+{
+	const struct gobin_build *build = &inspection->build;
+	const struct recipe *recipe = inspection->recipe;
+	char *path = record_text_escape(inspection->path, false), line[1024];
+	json_t *object;
+	int error;
+
+	recipe_format_string(recipe, line, sizeof(line));
+	object = json_pack("{s:s, s:s?, s:I, s:s?, s:i, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:s}", "type",
+			   "inspection", "file", path, "file_bytes", (json_int_t)inspection->file_bytes, "go_version",
+			   inspection->version[0] ? inspection->version : NULL, "functions",
+			   (int)gobin_function_count(inspection->gobin), "link_mode", link_mode(build), "pie",
+			   build->pie, "dynamic", build->dynamic, "symtab", build->symtab, "dwarf", build->dwarf,
+			   "buildinfo", build->buildinfo, "section_headers", build->sections, "pclntab_section",
+			   build->pclntab_section, "cgo", fact(build->cgo), "race", fact(build->race), "settings",
+			   build->settings);
+	if (object) {
+		json_object_set_new(object, "format", json_string(line));
+		json_object_set_new(object, "function", json_string(recipe->function));
+		json_object_set_new(object, "probe_address", json_integer((json_int_t)recipe->probe_address));
+		json_object_set_new(object, "probe_file_offset", json_integer((json_int_t)recipe->probe_offset));
+		json_object_set_new(object, "probe_instruction", json_string(recipe->probe_text));
+		json_object_set_new(object, "windows", json_integer(recipe->nr_windows));
+		json_object_set_new(object, "payload_bytes", json_integer(recipe->payload_bytes));
+		json_object_set_new(object, "instructions", json_integer((json_int_t)recipe->instructions));
+		json_object_set_new(object, "solve_ns", json_integer((json_int_t)inspection->open_ns));
+		json_object_set_new(object, "bytes_read", json_integer((json_int_t)inspection->bytes_read));
+		json_object_set_new(object, "items", json_items(inspection));
+	}
+	error = !object || json_dumpf(object, stdout, JSON_COMPACT);
+	json_decref(object);
+	free(path);
+	putchar('\n');
+	return error ? -EIO : 0;
+}
+
+static int open_what(const struct options *options, int *fd, char *path, size_t size, struct failure *failure)
+{
+	struct file_id id;
+	struct target *target;
+	int error;
+
+	if (!options->pid) {
+		snprintf(path, size, "%s", options->path);
+		return target_open_file(options->path, fd, &id, failure);
+	}
+	error = target_open(options->pid, &target, failure);
+	if (error)
+		return error;
+	snprintf(path, size, "%s", target->exe_path);
+	*fd = dup(target->exe_fd);
+	target_close(target);
+	return *fd < 0 ? failure_set(failure, -errno, "%s", strerror(errno)) : 0;
+}
+
+static void clear(struct inspection *inspection)
+{
+	gc_layout_clear(&inspection->layout);
+	recipe_free(inspection->recipe);
+	gobin_close(inspection->gobin);
+	image_close(inspection->image);
+}
+
+int command_inspect(int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct inspection inspection = { 0 };
+	struct failure failure = { "" };
+	char path[4096];
+	int fd = -1, error;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	error = open_what(&options, &fd, path, sizeof(path), &failure);
+	if (error) {
+		cli_note(failure.text, NULL);
+		return EXIT_NO;
+	}
+	inspection.path = path;
+	error = solve(fd, &inspection, &failure);
+	close(fd);
+	if (error) {
+		fprintf(stderr, "gctap: %s: %s\n", path, failure.text);
+	} else if (options.json) {
+		error = print_json(&inspection);
+	} else {
+		print_text(&inspection);
+	}
+	if (!error && (fflush(stdout) || ferror(stdout)))
+		error = -EIO;
+	clear(&inspection);
+	return error ? EXIT_NO : EXIT_YES;
+}

@@ -252,6 +252,11 @@ uint64_t emu_stack_pointer(const struct emu *emu)
 	return emu->registers[emu->arch->stack_pointer].word;
 }
 
+uint64_t emu_current(const struct emu *emu)
+{
+	return emu->current;
+}
+
 uint64_t emu_instructions(const struct emu *emu)
 {
 	return emu->instructions;
@@ -436,6 +441,7 @@ int emu_run(struct emu *emu, uint64_t address, struct expr_pool *pool, struct fa
 		if (error)
 			return error;
 		emu->instructions++;
+		emu->current = insn->address;
 		emu->pc = insn->address + insn->size;
 		error = insn->unsupported ? emu_unknown(insn, failure) : emu->arch->step(emu, insn, failure);
 		if (!error && emu->exhausted)

@@ -73,7 +73,7 @@ struct emu {
 	struct cell *cells;
 	uint32_t nr_cells, generation;
 	struct expr_pool *pool; /* NULL: numbers only */
-	uint64_t pc;
+	uint64_t pc, current; /* next instruction, and the one under execution */
 	struct emu_value registers[EMU_REGISTERS];
 	struct emu_value vectors[EMU_VECTORS][EMU_LANES];
 	struct flags flags;

@@ -60,19 +60,13 @@ static void append_value(struct line *line, enum value_type type, const struct v
 	if (!value->known)
 		return;
 	switch (type) {
-	case VALUE_UNSIGNED:
-		line_append_unsigned(line, value->u);
-		break;
-	case VALUE_SIGNED:
-		line_append_signed(line, value->s);
-		break;
+	case VALUE_UNSIGNED: line_append_unsigned(line, value->u); break;
+	case VALUE_SIGNED: line_append_signed(line, value->s); break;
 	case VALUE_REAL:
 		if (isfinite(value->real))
 			line_append_real(line, value->real);
 		break;
-	case VALUE_BOOL:
-		line_append_string(line, value->truth ? "true" : "false");
-		break;
+	case VALUE_BOOL: line_append_string(line, value->truth ? "true" : "false"); break;
 	case VALUE_TEXT:
 		line_append_clean(line, value->text, false);
 		quote_cell(line, start);
@@ -94,8 +88,7 @@ static void emit_heading(struct line *line)
 	line_append_string(line, "\r\n");
 }
 
-static void emit_record(struct line *line, const struct output_options *options,
-			const struct record *record)
+static void emit_record(struct line *line, const struct output_options *options, const struct record *record)
 {
 	(void)options;
 	if (record->type != &record_gc_cycle)

@@ -10,8 +10,7 @@ struct emitter {
 	/* What comes before all records, with its line end; NULL: nothing. */
 	void (*heading)(struct line *line);
 	/* The line of @record with its line end; nothing when the format does not show such records. */
-	void (*record)(struct line *line, const struct output_options *options,
-		       const struct record *record);
+	void (*record)(struct line *line, const struct output_options *options, const struct record *record);
 };
 
 extern const struct emitter emitter_gctrace;

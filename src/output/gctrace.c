@@ -25,8 +25,7 @@ static void append_timestamp(struct line *line, uint64_t wall_ns)
 	line_append_string(line, text);
 }
 
-static void emit_record(struct line *line, const struct output_options *options,
-			const struct record *record)
+static void emit_record(struct line *line, const struct output_options *options, const struct record *record)
 {
 	if (!record->text)
 		return;

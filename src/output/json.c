@@ -52,29 +52,16 @@ static void append_value(struct line *line, enum value_type type, const struct v
 		return;
 	}
 	switch (type) {
-	case VALUE_UNSIGNED:
-		line_append_unsigned(line, value->u);
-		break;
-	case VALUE_SIGNED:
-		line_append_signed(line, value->s);
-		break;
-	case VALUE_REAL:
-		line_append_real(line, value->real);
-		break;
-	case VALUE_BOOL:
-		line_append_string(line, value->truth ? "true" : "false");
-		break;
-	case VALUE_TEXT:
-		append_string(line, value->text);
-		break;
-	case VALUE_TEXTS:
-		append_strings(line, value->texts);
-		break;
+	case VALUE_UNSIGNED: line_append_unsigned(line, value->u); break;
+	case VALUE_SIGNED: line_append_signed(line, value->s); break;
+	case VALUE_REAL: line_append_real(line, value->real); break;
+	case VALUE_BOOL: line_append_string(line, value->truth ? "true" : "false"); break;
+	case VALUE_TEXT: append_string(line, value->text); break;
+	case VALUE_TEXTS: append_strings(line, value->texts); break;
 	}
 }
 
-static void emit_record(struct line *line, const struct output_options *options,
-			const struct record *record)
+static void emit_record(struct line *line, const struct output_options *options, const struct record *record)
 {
 	const struct record_type *type = record->type;
 

@@ -15,9 +15,9 @@ struct output {
 	struct output_options options;
 	const struct emitter *emitter;
 	const char *name; /* for words to the user */
-	char *path; /* NULL: stdout */
+	char *path;	  /* NULL: stdout */
 	int fd;
-	int error; /* the first failed write; a stream with a hole in it is not continued */
+	int error;   /* the first failed write; a stream with a hole in it is not continued */
 	off_t whole; /* bytes of whole lines written */
 	struct line line;
 };
@@ -25,12 +25,9 @@ struct output {
 static const struct emitter *emitter_of(enum output_format format)
 {
 	switch (format) {
-	case OUTPUT_GCTRACE:
-		return &emitter_gctrace;
-	case OUTPUT_JSON:
-		return &emitter_json;
-	case OUTPUT_CSV:
-		return &emitter_csv;
+	case OUTPUT_GCTRACE: return &emitter_gctrace;
+	case OUTPUT_JSON: return &emitter_json;
+	case OUTPUT_CSV: return &emitter_csv;
 	}
 	return NULL;
 }
@@ -39,8 +36,7 @@ static int failed(const struct output *output, int error, struct failure *failur
 {
 	if (error == -EPIPE)
 		return failure_set(failure, error, "the reader of %s has gone", output->name);
-	return failure_set(failure, error, "cannot write to %s: %s", output->name,
-			   strerror(-error));
+	return failure_set(failure, error, "cannot write to %s: %s", output->name, strerror(-error));
 }
 
 /* Somebody gave us a descriptor that does not block: wait as if it did. */

@@ -16,8 +16,8 @@ static json_t *field_schema(const struct record_field *field)
 		[VALUE_UNSIGNED] = "integer", [VALUE_SIGNED] = "integer", [VALUE_REAL] = "number",
 		[VALUE_BOOL] = "boolean",     [VALUE_TEXT] = "string",	  [VALUE_TEXTS] = "array",
 	};
-	json_t *schema = json_pack("{s:[s,s], s:s}", "type", json_types[field->type], "null",
-				   "description", field->what);
+	json_t *schema =
+		json_pack("{s:[s,s], s:s}", "type", json_types[field->type], "null", "description", field->what);
 
 	if (field->type == VALUE_UNSIGNED)
 		json_object_set_new(schema, "minimum", json_integer(0));
@@ -39,8 +39,8 @@ static json_t *type_schema(const struct record_type *type)
 		json_object_set_new(properties, field->name, field_schema(field));
 		json_array_append_new(required, json_string(field->name));
 	}
-	return json_pack("{s:s, s:s, s:o, s:o, s:b}", "type", "object", "description", type->what,
-			 "properties", properties, "required", required, "additionalProperties", 0);
+	return json_pack("{s:s, s:s, s:o, s:o, s:b}", "type", "object", "description", type->what, "properties",
+			 properties, "required", required, "additionalProperties", 0);
 }
 
 static json_t *schema_of_all(void)
@@ -49,11 +49,9 @@ static json_t *schema_of_all(void)
 
 	for (size_t i = 0; record_types[i]; i++)
 		json_array_append_new(types, type_schema(record_types[i]));
-	return json_pack("{s:s, s:s, s:s, s:o}", "$schema",
-			 "https://json-schema.org/draft/2020-12/schema", "title",
+	return json_pack("{s:s, s:s, s:s, s:o}", "$schema", "https://json-schema.org/draft/2020-12/schema", "title",
 			 "A line of gctap's JSON output", "description",
-			 "One object per line. A value that could not be established is null.",
-			 "oneOf", types);
+			 "One object per line. A value that could not be established is null.", "oneOf", types);
 }
 
 int output_schema(FILE *to)

@@ -143,11 +143,14 @@ int recipe_plan_windows(struct recipe *recipe, struct failure *failure)
 	return 0;
 }
 
-void recipe_capture(const struct recipe *recipe, struct gctap_capture *capture)
+void recipe_capture(const struct recipe *recipe, uint64_t address, struct gctap_capture *capture)
 {
 	memset(capture, 0, sizeof(*capture));
 	capture->nr_windows = recipe->nr_windows;
 	memcpy(capture->windows, recipe->windows, recipe->nr_windows * sizeof(capture->windows[0]));
+	for (unsigned i = 0; i < capture->nr_windows; i++)
+		if (capture->windows[i].base == GCTAP_BASE_IP)
+			capture->windows[i].delta += (int64_t)(recipe->probe_address - address);
 }
 
 static void evaluate_item(const struct recipe_item *item, const uint64_t *words, const bool *known,

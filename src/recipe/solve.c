@@ -35,6 +35,8 @@ struct solver {
 	bool register_abi; /* arguments in registers (since 1.17) or on the stack */
 	bool right_block; /* has printed what the block must print first */
 	bool newline; /* the last thing printed ended the line */
+	uint64_t lock_site; /* the last call of printlock */
+	uint64_t number_site; /* the one in front of the last number */
 	unsigned round; /* 0: learning; else a check with other numbers */
 	struct printout *printout; /* learning: what is recorded */
 	char line[RECIPE_LINE_MAX]; /* checking: what is printed */
@@ -304,6 +306,7 @@ static int print_number(struct solver *solver, enum recipe_format format, struct
 		return -ENOBUFS;
 	item->format = format;
 	item->value = value.expr;
+	solver->number_site = solver->lock_site;
 	return 0;
 }
 
@@ -359,7 +362,11 @@ static bool ends(const char *name)
 
 static enum emu_answer call_runtime(struct solver *solver, const char *name, struct failure *failure)
 {
-	if (!strcmp(name, "printlock") || !strcmp(name, "printunlock"))
+	if (!strcmp(name, "printlock")) {
+		solver->lock_site = emu_current(solver->emu);
+		return EMU_HANDLED;
+	}
+	if (!strcmp(name, "printunlock"))
 		return EMU_HANDLED;
 	if (!strcmp(name, "printstring"))
 		return answer_of(solver, print_string(solver, failure));
@@ -683,6 +690,7 @@ int solver_solve(struct solver *solver, const struct block *block, struct recipe
 		snprintf(recipe->function, sizeof(recipe->function), "%s", block->function);
 		recipe->probe_address = block->probe;
 		recipe->switch_address = block->switch_address;
+		recipe->reread_address = solver->number_site;
 		error = finish(solver, printout, recipe, failure);
 	}
 	if (printout)

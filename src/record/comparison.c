@@ -22,18 +22,18 @@ struct open_line {
 
 struct cycle {
 	uint32_t number;
-	bool used; /* the slot */
-	bool settled; /* two equal lines have met */
-	bool torn; /* the runtime printed it, torn */
-	bool truncated; /* the runtime began to print it */
-	bool seen_by_runtime; /* a torn or truncated line with a number that could be read */
+	bool used;		/* the slot */
+	bool settled;		/* two equal lines have met */
+	bool torn;		/* the runtime printed it, torn */
+	bool truncated;		/* the runtime began to print it */
+	bool seen_by_runtime;	/* a torn or truncated line with a number that could be read */
 	struct open_line *open; /* in the order in which they came */
 };
 
 struct comparison {
 	struct comparison_result result;
 	struct cycle *cycles; /* by number, open addressing */
-	size_t nr_slots; /* power of two */
+	size_t nr_slots;      /* power of two */
 	size_t nr_cycles;
 	struct comparison_difference unlisted;
 	bool any_runtime;
@@ -91,8 +91,7 @@ static int grow(struct comparison *comparison)
 		return -ENOMEM;
 	for (size_t i = 0; i < comparison->nr_slots; i++) {
 		if (comparison->cycles[i].used)
-			*slot_of(cycles, nr_slots, comparison->cycles[i].number) =
-				comparison->cycles[i];
+			*slot_of(cycles, nr_slots, comparison->cycles[i].number) = comparison->cycles[i];
 	}
 	free(comparison->cycles);
 	comparison->cycles = cycles;
@@ -132,8 +131,7 @@ static struct comparison_field *field_of(struct comparison_result *result, const
 	return field;
 }
 
-static const struct trace_field *find_field(const struct trace_field *fields, int nr_fields,
-					    const char *name)
+static const struct trace_field *find_field(const struct trace_field *fields, int nr_fields, const char *name)
 {
 	for (int i = 0; i < nr_fields; i++) {
 		if (strcmp(fields[i].name, name) == 0)
@@ -155,8 +153,7 @@ static void count_field(struct comparison_result *result, const char *name, enum
 		field->missing += state == FIELD_MISSING;
 	}
 	if (difference && state != FIELD_EQUAL && difference->nr_fields < TRACE_FIELDS_MAX)
-		snprintf(difference->fields[difference->nr_fields++],
-			 sizeof(difference->fields[0]), "%s", name);
+		snprintf(difference->fields[difference->nr_fields++], sizeof(difference->fields[0]), "%s", name);
 }
 
 static bool is_unknown(const struct trace_field *field)
@@ -165,8 +162,7 @@ static bool is_unknown(const struct trace_field *field)
 }
 
 /* A flag that one side lacks differs; any other field that one side lacks is missing. */
-static enum field_state compare_field(const struct trace_field *mine,
-				      const struct trace_field *other)
+static enum field_state compare_field(const struct trace_field *mine, const struct trace_field *other)
 {
 	if (!other)
 		return mine->flag ? FIELD_DIFFERING : FIELD_MISSING;
@@ -181,8 +177,8 @@ static enum field_state compare_field(const struct trace_field *mine,
  * Counts all fields of two lines of the same cycle; names of those that are
  * not equal go to @difference. NULL: the lines are known to be equal.
  */
-static void compare_fields(struct comparison_result *result, const char *gctap,
-			   const char *runtime, struct comparison_difference *difference)
+static void compare_fields(struct comparison_result *result, const char *gctap, const char *runtime,
+			   struct comparison_difference *difference)
 {
 	struct trace_field mine[TRACE_FIELDS_MAX], other[TRACE_FIELDS_MAX];
 	int nr_mine = trace_line_split(gctap, mine), nr_other = trace_line_split(runtime, other);
@@ -194,13 +190,11 @@ static void compare_fields(struct comparison_result *result, const char *gctap,
 		return;
 	}
 	for (int i = 0; i < nr_other; i++)
-		count_field(result, other[i].name,
-			    compare_field(&other[i], find_field(mine, nr_mine, other[i].name)),
+		count_field(result, other[i].name, compare_field(&other[i], find_field(mine, nr_mine, other[i].name)),
 			    difference);
 	for (int i = 0; i < nr_mine; i++) {
 		if (!find_field(other, nr_other, mine[i].name))
-			count_field(result, mine[i].name, compare_field(&mine[i], NULL),
-				    difference);
+			count_field(result, mine[i].name, compare_field(&mine[i], NULL), difference);
 	}
 	/* Both sides agree as well that a cycle was not forced. */
 	if (!forced && !find_field(mine, nr_mine, "forced"))
@@ -236,8 +230,7 @@ static int keep_open(struct cycle *cycle, enum side side, const char *text)
 	return 0;
 }
 
-static int add_line(struct comparison *comparison, enum side side, struct cycle *cycle,
-		    const char *text)
+static int add_line(struct comparison *comparison, enum side side, struct cycle *cycle, const char *text)
 {
 	enum side other = side == SIDE_GCTAP ? SIDE_RUNTIME : SIDE_GCTAP;
 	struct open_line *equal = take_equal(cycle, other, text);
@@ -279,14 +272,13 @@ int comparison_add_runtime(struct comparison *comparison, const struct trace_lin
 		cycle->truncated = true;
 		cycle->seen_by_runtime |= line->cycle_read;
 		return 0;
-	default:
-		return add_line(comparison, SIDE_RUNTIME, cycle, line->text);
+	default: return add_line(comparison, SIDE_RUNTIME, cycle, line->text);
 	}
 }
 
 /* Where to tell more of a difference; when the list is full, a place that nobody reads. */
-static struct comparison_difference *new_difference(struct comparison *comparison, uint32_t cycle,
-						    const char *gctap, const char *runtime)
+static struct comparison_difference *new_difference(struct comparison *comparison, uint32_t cycle, const char *gctap,
+						    const char *runtime)
 {
 	struct comparison_result *result = &comparison->result;
 	struct comparison_difference *difference = &comparison->unlisted;
@@ -310,8 +302,7 @@ static const struct open_line *next_of_side(const struct open_line *line, enum s
 }
 
 /* A line of gctap that the runtime has no whole line for. */
-static void settle_gctap_line(struct comparison *comparison, const struct cycle *cycle,
-			      const char *text)
+static void settle_gctap_line(struct comparison *comparison, const struct cycle *cycle, const char *text)
 {
 	struct comparison_result *result = &comparison->result;
 	bool at_end = !comparison->any_runtime || cycle->number > comparison->last_runtime;
@@ -326,8 +317,7 @@ static void settle_gctap_line(struct comparison *comparison, const struct cycle 
 	new_difference(comparison, cycle->number, text, NULL);
 }
 
-static void settle_runtime_only(struct comparison *comparison, const struct cycle *cycle,
-				const char *text)
+static void settle_runtime_only(struct comparison *comparison, const struct cycle *cycle, const char *text)
 {
 	comparison->result.only_runtime++;
 	new_difference(comparison, cycle->number, NULL, text);
@@ -343,8 +333,7 @@ static void settle_cycle(struct comparison *comparison, struct cycle *cycle)
 	if (gctap && runtime) {
 		result->differing++;
 		compare_fields(result, gctap->text, runtime->text,
-			       new_difference(comparison, cycle->number, gctap->text,
-					      runtime->text));
+			       new_difference(comparison, cycle->number, gctap->text, runtime->text));
 		cycle->settled = true;
 		gctap = next_of_side(gctap->next, SIDE_GCTAP);
 		runtime = next_of_side(runtime->next, SIDE_RUNTIME);

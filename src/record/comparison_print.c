@@ -11,12 +11,9 @@
 const char *comparison_verdict_name(enum comparison_verdict verdict)
 {
 	switch (verdict) {
-	case COMPARISON_EQUAL:
-		return "equal";
-	case COMPARISON_DIFFERENT:
-		return "different";
-	case COMPARISON_NOTHING:
-		break;
+	case COMPARISON_EQUAL: return "equal";
+	case COMPARISON_DIFFERENT: return "different";
+	case COMPARISON_NOTHING: break;
 	}
 	return "nothing compared";
 }
@@ -64,8 +61,8 @@ void comparison_print(const struct comparison_result *result, FILE *to)
 	for (size_t i = 0; i < result->nr_fields; i++) {
 		const struct comparison_field *field = &result->fields[i];
 
-		fprintf(to, "%-24s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", field->name,
-			field->equal, field->differing, field->missing);
+		fprintf(to, "%-24s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", field->name, field->equal,
+			field->differing, field->missing);
 	}
 	for (size_t i = 0; i < result->nr_differences; i++)
 		print_difference(&result->differences[i], to);
@@ -96,10 +93,9 @@ static json_t *fields_json(const struct comparison_result *result)
 		const struct comparison_field *field = &result->fields[i];
 
 		json_array_append_new(fields,
-				      json_pack("{s:s, s:I, s:I, s:I}", "name", field->name,
-						"equal", (json_int_t)field->equal, "differing",
-						(json_int_t)field->differing, "missing",
-						(json_int_t)field->missing));
+				      json_pack("{s:s, s:I, s:I, s:I}", "name", field->name, "equal",
+						(json_int_t)field->equal, "differing", (json_int_t)field->differing,
+						"missing", (json_int_t)field->missing));
 	}
 	return fields;
 }
@@ -115,33 +111,26 @@ static json_t *differences_json(const struct comparison_result *result)
 		for (size_t j = 0; j < difference->nr_fields; j++)
 			json_array_append_new(names, json_string(difference->fields[j]));
 		json_array_append_new(differences,
-				      json_pack("{s:I, s:o, s:o, s:o}", "cycle",
-						(json_int_t)difference->cycle, "gctap",
+				      json_pack("{s:I, s:o, s:o, s:o}", "cycle", (json_int_t)difference->cycle, "gctap",
 						text_or_null(difference->gctap), "runtime",
-						text_or_null(difference->runtime), "fields",
-						names));
+						text_or_null(difference->runtime), "fields", names));
 	}
 	return differences;
 }
 
-static json_t *result_json(const struct comparison_result *result, const char *go_version,
-			   const char *binary)
+static json_t *result_json(const struct comparison_result *result, const char *go_version, const char *binary)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}",
-			 "type", "compare", "go_version", text_or_null(go_version), "binary",
-			 text_or_null(binary), "cycles_compared", (json_int_t)result->compared,
-			 "cycles_equal", (json_int_t)result->equal, "cycles_differing",
-			 (json_int_t)result->differing, "cycles_only_gctap",
-			 (json_int_t)result->only_gctap, "cycles_only_runtime",
-			 (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn,
-			 "forced", (json_int_t)result->forced, "lost_at_exit",
-			 (json_int_t)result->lost_at_exit, "verdict",
-			 comparison_verdict_name(result->verdict), "fields", fields_json(result),
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type", "compare",
+			 "go_version", text_or_null(go_version), "binary", text_or_null(binary), "cycles_compared",
+			 (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal, "cycles_differing",
+			 (json_int_t)result->differing, "cycles_only_gctap", (json_int_t)result->only_gctap,
+			 "cycles_only_runtime", (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn,
+			 "forced", (json_int_t)result->forced, "lost_at_exit", (json_int_t)result->lost_at_exit,
+			 "verdict", comparison_verdict_name(result->verdict), "fields", fields_json(result),
 			 "differences", differences_json(result));
 }
 
-int comparison_print_json(const struct comparison_result *result, const char *go_version,
-			  const char *binary, FILE *to)
+int comparison_print_json(const struct comparison_result *result, const char *go_version, const char *binary, FILE *to)
 {
 	json_t *json = result_json(result, go_version, binary);
 	int error = 0;

@@ -10,8 +10,7 @@ static bool has_wrapped(uint32_t last, uint32_t cycle)
 	return last > UINT32_MAX - NEAR_WRAP && cycle < NEAR_WRAP;
 }
 
-enum cycle_step cycle_gap_feed(struct cycle_gap *tracker, uint32_t cycle,
-			       struct cycle_range *missing)
+enum cycle_step cycle_gap_feed(struct cycle_gap *tracker, uint32_t cycle, struct cycle_range *missing)
 {
 	uint32_t last = tracker->last;
 	bool started = tracker->started;

@@ -26,8 +26,7 @@ static struct value *value_of(struct record *record, const char *field, enum val
 	int index = record_field_index(record->type, field);
 
 	if (index < 0 || record->type->fields[index].type != type) {
-		fprintf(stderr, "gctap: bug: record %s has no field %s of this type\n",
-			record->type->name, field);
+		fprintf(stderr, "gctap: bug: record %s has no field %s of this type\n", record->type->name, field);
 		abort();
 	}
 	return &record->values[index];
@@ -55,12 +54,10 @@ void record_set_bool(struct record *record, const char *field, bool value)
 
 void record_set_text(struct record *record, const char *field, const char *value)
 {
-	*value_of(record, field, VALUE_TEXT) =
-		(struct value){ .known = value != NULL, .text = value };
+	*value_of(record, field, VALUE_TEXT) = (struct value){ .known = value != NULL, .text = value };
 }
 
 void record_set_texts(struct record *record, const char *field, const char *const *values)
 {
-	*value_of(record, field, VALUE_TEXTS) =
-		(struct value){ .known = values != NULL, .texts = values };
+	*value_of(record, field, VALUE_TEXTS) = (struct value){ .known = values != NULL, .texts = values };
 }

@@ -24,9 +24,8 @@ static size_t character_length(const unsigned char *at)
 		return 0;
 	if (at[0] < 0xe0)
 		return 2;
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ||
-	    !is_tail(at[2]))
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf0 && at[1] < 0x90) ||
+	    (at[0] == 0xf4 && at[1] > 0x8f) || !is_tail(at[2]))
 		return 0;
 	if (at[0] < 0xf0)
 		return 3;

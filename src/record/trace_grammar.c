@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NUMBER_MAX	24 /* digits and a point; 2^64 has 20 */
-#define WORDS_MAX	64 /* bytes of a label or a note */
+#define NUMBER_MAX 24 /* digits and a point; 2^64 has 20 */
+#define WORDS_MAX  64 /* bytes of a label or a note */
 
-#define NEEDS_MORE	(-1)
+#define NEEDS_MORE (-1)
 
 const struct token_rule trace_rules[] = {
 	[0] = { TOKEN_LITERAL, "gc ", 1, 0 },
@@ -139,16 +139,11 @@ int trace_token_length(int rule, const char *at, const char *end)
 	enum token token = trace_rules[rule].token;
 
 	switch (token) {
-	case TOKEN_LITERAL:
-		return literal_length(trace_rules[rule].text, at, end);
-	case TOKEN_LABEL:
-		return label_length(at, end);
-	case TOKEN_NOTE:
-		return note_length(at, end);
-	case TOKEN_END:
-		return literal_length("\n", at, end);
-	default:
-		return number_length(token, at, end);
+	case TOKEN_LITERAL: return literal_length(trace_rules[rule].text, at, end);
+	case TOKEN_LABEL: return label_length(at, end);
+	case TOKEN_NOTE: return note_length(at, end);
+	case TOKEN_END: return literal_length("\n", at, end);
+	default: return number_length(token, at, end);
 	}
 }
 

@@ -12,32 +12,32 @@
 
 #include "gctap/trace_line.h"
 
-#define TRACE_TOKENS_MAX	128
-#define TRACE_CUTS_MAX		64
-#define TRACE_SAMPLE_BYTES	8
+#define TRACE_TOKENS_MAX   128
+#define TRACE_CUTS_MAX	   64
+#define TRACE_SAMPLE_BYTES 8
 
 enum token {
 	TOKEN_LITERAL,
 	TOKEN_INTEGER,
-	TOKEN_SECONDS, /* always three decimals */
+	TOKEN_SECONDS,	    /* always three decimals */
 	TOKEN_MILLISECONDS, /* the runtime's fmtNSAsMS: two digits that count, or whole */
-	TOKEN_LABEL, /* " MB goal, ": names the number before it */
-	TOKEN_NOTE, /* " (forced)" */
-	TOKEN_END, /* the newline */
+	TOKEN_LABEL,	    /* " MB goal, ": names the number before it */
+	TOKEN_NOTE,	    /* " (forced)" */
+	TOKEN_END,	    /* the newline */
 };
 
 struct token_rule {
 	enum token token;
 	const char *text; /* of a literal; of a number its name, NULL: the label behind it names it */
-	int next; /* the rule behind it */
-	int other; /* the rule to try when this one does not match; 0: none */
+	int next;	  /* the rule behind it */
+	int other;	  /* the rule to try when this one does not match; 0: none */
 };
 
 extern const struct token_rule trace_rules[];
 
 /* Rules that a reader must know by number. */
-#define TRACE_RULE_CYCLE	1 /* the cycle's number comes next */
-#define TRACE_RULE_START	3 /* "gc N @" has been read */
+#define TRACE_RULE_CYCLE 1 /* the cycle's number comes next */
+#define TRACE_RULE_START 3 /* "gc N @" has been read */
 
 bool trace_token_is_number(enum token token);
 
@@ -48,7 +48,7 @@ bool trace_token_is_number(enum token token);
 int trace_token_length(int rule, const char *at, const char *end);
 
 enum trace_verdict {
-	TRACE_WHOLE, /* a line up to and with its end */
+	TRACE_WHOLE,   /* a line up to and with its end */
 	TRACE_PARTIAL, /* the text ends inside a line */
 	TRACE_MISMATCH,
 };
@@ -60,7 +60,7 @@ struct trace_token {
 
 struct trace_match {
 	enum trace_verdict verdict;
-	int rule; /* the one that did not match, or found too little text */
+	int rule;      /* the one that did not match, or found too little text */
 	size_t length; /* bytes of all tokens that matched */
 	size_t nr_tokens;
 	struct trace_token tokens[TRACE_TOKENS_MAX];

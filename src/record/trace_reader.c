@@ -7,18 +7,18 @@
 
 #include "trace_grammar.h"
 
-#define BUFFER_BYTES	32768
-#define START		"gc "
-#define START_BYTES	3
+#define BUFFER_BYTES	   32768
+#define START		   "gc "
+#define START_BYTES	   3
 #define NUMBERED_START_MAX 15 /* "gc 4294967295 @" */
 
 /* How much text may lie between the beginning of a line and its end. */
-#define TORN_BYTES	16384
-#define TORN_LINES	128
+#define TORN_BYTES 16384
+#define TORN_LINES 128
 
 /* The same where all there is of a line is "gc ": program text has that, too. */
-#define WEAK_BYTES	4096
-#define WEAK_LINES	32
+#define WEAK_BYTES 4096
+#define WEAK_LINES 32
 
 _Static_assert(TORN_BYTES + TRACE_LINE_MAX < BUFFER_BYTES, "a full buffer is always decided on");
 
@@ -29,8 +29,8 @@ struct trace_reader {
 	size_t nr_head;
 	size_t start, end; /* of what is not decided yet, in bytes[] */
 	/* What is known of the text from start on, which begins a line and goes on with other text: */
-	size_t rejoined; /* lines up to here were tried to rejoin */
-	size_t searched; /* no "gc N @" begins before here, but for one at start */
+	size_t rejoined;    /* lines up to here were tried to rejoin */
+	size_t searched;    /* no "gc N @" begins before here, but for one at start */
 	unsigned int lines; /* newlines before rejoined */
 	struct trace_rejoined rejoin;
 	char bytes[BUFFER_BYTES];
@@ -87,8 +87,8 @@ static bool is_sample(const char *head)
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		size_t at = 0;
 
-		while (at < TRACE_SAMPLE_BYTES && (forms[i][at] == '0' ?
-		       isdigit((unsigned char)head[at]) != 0 : forms[i][at] == head[at]))
+		while (at < TRACE_SAMPLE_BYTES &&
+		       (forms[i][at] == '0' ? isdigit((unsigned char)head[at]) != 0 : forms[i][at] == head[at]))
 			at++;
 		if (at == TRACE_SAMPLE_BYTES)
 			return true;
@@ -103,8 +103,8 @@ static void take_sample(struct trace_reader *reader, const char *text, size_t si
 
 	for (; text < end; text = newline + 1) {
 		newline = memchr(text, '\n', (size_t)(end - text));
-		for (const char *at = text; at < (newline ? newline : end) &&
-		     reader->nr_head < TRACE_SAMPLE_BYTES; at++)
+		for (const char *at = text; at < (newline ? newline : end) && reader->nr_head < TRACE_SAMPLE_BYTES;
+		     at++)
 			reader->head[reader->nr_head++] = *at;
 		if (!newline)
 			return;
@@ -134,8 +134,8 @@ static bool read_cycle(const char *text, size_t size, uint32_t *cycle)
 	return at > START_BYTES && value <= UINT32_MAX;
 }
 
-static void pass_line(struct trace_reader *reader, enum trace_line_kind kind, const char *text,
-		      size_t length, bool numbered)
+static void pass_line(struct trace_reader *reader, enum trace_line_kind kind, const char *text, size_t length,
+		      bool numbered)
 {
 	char copy[TRACE_LINE_MAX];
 	struct trace_line line = { .kind = kind, .text = copy };
@@ -163,8 +163,7 @@ static size_t next_start(struct trace_reader *reader, const char *text, size_t s
 		at = (size_t)(found - text) + 1;
 		while (digit < size && isdigit((unsigned char)text[digit]))
 			digit++;
-		if (size - digit >= 2 && text[digit - 1] != ' ' && text[digit] == ' ' &&
-		    text[digit + 1] == '@') {
+		if (size - digit >= 2 && text[digit - 1] != ' ' && text[digit] == ' ' && text[digit + 1] == '@') {
 			reader->searched = at - 1;
 			return at - 1;
 		}
@@ -191,8 +190,7 @@ static bool mentions(const char *text, size_t size, const char *what)
 }
 
 /* The beginning of a line was not to be completed from the @size bytes behind it. */
-static void give_up(struct trace_reader *reader, const struct trace_match *match, const char *text,
-		    size_t size)
+static void give_up(struct trace_reader *reader, const struct trace_match *match, const char *text, size_t size)
 {
 	uint32_t cycle;
 	bool numbered = match->rule >= TRACE_RULE_START && read_cycle(text, size, &cycle);
@@ -212,21 +210,18 @@ static void give_up(struct trace_reader *reader, const struct trace_match *match
  * Tries every newline in the first @size bytes as the end of the line, each
  * once. Returns as trace_grammar_rejoin() does.
  */
-static int try_lines(struct trace_reader *reader, const char *text, size_t size,
-		     unsigned int most_lines)
+static int try_lines(struct trace_reader *reader, const char *text, size_t size, unsigned int most_lines)
 {
 	int found = 0;
 
 	while (found == 0 && reader->lines < most_lines && reader->rejoined < size) {
-		const char *newline =
-			memchr(text + reader->rejoined, '\n', size - reader->rejoined);
+		const char *newline = memchr(text + reader->rejoined, '\n', size - reader->rejoined);
 
 		if (!newline)
 			break;
 		reader->rejoined = (size_t)(newline - text) + 1;
 		reader->lines++;
-		found = trace_grammar_rejoin(text, reader->rejoined, &reader->hints,
-					     &reader->rejoin);
+		found = trace_grammar_rejoin(text, reader->rejoined, &reader->hints, &reader->rejoin);
 	}
 	return found;
 }
@@ -296,8 +291,7 @@ static bool step(struct trace_reader *reader, bool ended)
 			consume(reader, left(reader));
 		}
 		return false;
-	default:
-		return step_torn(reader, &match, ended);
+	default: return step_torn(reader, &match, ended);
 	}
 }
 

@@ -15,7 +15,7 @@
 #include "trace_grammar.h"
 
 /* Ten times what a line takes that was interrupted at every token; more is hostile. */
-#define STEPS_MAX	50000
+#define STEPS_MAX 50000
 
 struct rejoin {
 	const char *text;
@@ -30,7 +30,7 @@ struct rejoin {
 
 /* What no line of others says, behind a blank; with it, skipping a part of ours is no way to read a line. */
 static const char *const ours[] = {
-	"ms clock, ",  "ms cpu, ",    "MB, ",	  "MB goal, ",
+	"ms clock, ",  "ms cpu, ",     "MB, ",	   "MB goal, ",
 	"MB stacks, ", "MB globals, ", "(forced)", "(checking for goroutine leaks)",
 };
 
@@ -66,8 +66,7 @@ static bool is_integer(const char *at, size_t length)
 /* Three decimals. */
 static bool is_seconds(const char *at, size_t length)
 {
-	return length >= 5 && at[length - 4] == '.' && all_digits(at + length - 3, 3) &&
-	       is_integer(at, length - 4);
+	return length >= 5 && at[length - 4] == '.' && all_digits(at + length - 3, 3) && is_integer(at, length - 4);
 }
 
 /* 0, 0.001 to 0.099, 0.10 to 0.99, 1.0 to 9.9, 10 and up without decimals. */
@@ -87,12 +86,9 @@ static bool is_milliseconds(const char *at, size_t length)
 static bool is_exact(enum token token, const char *at, size_t length)
 {
 	switch (token) {
-	case TOKEN_INTEGER:
-		return is_integer(at, length);
-	case TOKEN_SECONDS:
-		return is_seconds(at, length);
-	default:
-		return is_milliseconds(at, length);
+	case TOKEN_INTEGER: return is_integer(at, length);
+	case TOKEN_SECONDS: return is_seconds(at, length);
+	default: return is_milliseconds(at, length);
 	}
 }
 
@@ -103,8 +99,7 @@ static void found_line(struct rejoin *rejoin)
 	if (rejoin->nr_found == 0) {
 		*found = *current;
 		rejoin->nr_found = 1;
-	} else if (found->length != current->length ||
-		   memcmp(found->text, current->text, found->length) != 0) {
+	} else if (found->length != current->length || memcmp(found->text, current->text, found->length) != 0) {
 		rejoin->nr_found = 2;
 	}
 }
@@ -161,9 +156,8 @@ static void take_tokens(struct rejoin *rejoin, int rule, size_t at)
 /* Whether the line at @from may be a foreign one, as far as the sample says. */
 static bool is_alike(const struct rejoin *rejoin, const char *from)
 {
-	return !rejoin->alike ||
-	       ((size_t)(rejoin->text + rejoin->size - from) > TRACE_SAMPLE_BYTES &&
-		memcmp(from, rejoin->hints->sample, TRACE_SAMPLE_BYTES) == 0);
+	return !rejoin->alike || ((size_t)(rejoin->text + rejoin->size - from) > TRACE_SAMPLE_BYTES &&
+				  memcmp(from, rejoin->hints->sample, TRACE_SAMPLE_BYTES) == 0);
 }
 
 /* Whether others may have written at @from, before the token of @rule. */
@@ -192,8 +186,7 @@ static void take_cuts(struct rejoin *rejoin, int rule, size_t at)
 		if (!newline || newline + 1 == end || is_ours(from, newline))
 			break;
 		from = newline + 1;
-		current->cuts[current->nr_cuts++] =
-			(struct trace_cut){ .start = at, .length = (size_t)(from - start) };
+		current->cuts[current->nr_cuts++] = (struct trace_cut){ .start = at, .length = (size_t)(from - start) };
 		take_tokens(rejoin, rule, (size_t)(from - rejoin->text));
 		current->nr_cuts--;
 	}
@@ -212,8 +205,8 @@ static void rejoin_from(struct rejoin *rejoin, int rule, size_t at)
 /* Only a line that ends like ours, or what is left of ours behind a foreign line, can be the last. */
 static bool ends_as_ours(const char *text, size_t size)
 {
-	return size >= 3 && (memcmp(text + size - 3, " P\n", 3) == 0 || text[size - 2] == ')' ||
-			     text[size - 2] == '\n');
+	return size >= 3 &&
+	       (memcmp(text + size - 3, " P\n", 3) == 0 || text[size - 2] == ')' || text[size - 2] == '\n');
 }
 
 int trace_grammar_rejoin(const char *text, size_t size, const struct trace_hints *hints,

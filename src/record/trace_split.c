@@ -21,8 +21,7 @@ static const struct {
 static void name_by_label(struct trace_field *field, const char *label, size_t length)
 {
 	for (size_t i = 0; i < sizeof(known_labels) / sizeof(known_labels[0]); i++) {
-		if (strlen(known_labels[i].label) == length &&
-		    memcmp(known_labels[i].label, label, length) == 0) {
+		if (strlen(known_labels[i].label) == length && memcmp(known_labels[i].label, label, length) == 0) {
 			strcpy(field->name, known_labels[i].name);
 			return;
 		}

@@ -4,57 +4,70 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define RECORD_TYPE(variable, type_name, table, meaning)                                           \
-	const struct record_type variable = { .name = (type_name),                                 \
-					      .what = (meaning),                                   \
-					      .fields = (table),                                   \
-					      .nr_fields = COUNT(table) };                         \
+#define RECORD_TYPE(variable, type_name, table, meaning)                                                               \
+	const struct record_type variable = {                                                                          \
+		.name = (type_name), .what = (meaning), .fields = (table), .nr_fields = COUNT(table)                   \
+	};                                                                                                             \
 	_Static_assert(COUNT(table) <= RECORD_FIELDS_MAX, "a record has room for its fields")
 
 static const struct record_field header_fields[] = {
-	{ "schema_version", VALUE_UNSIGNED, "", "Version of this description; grows when a field changes its meaning or goes." },
+	{ "schema_version", VALUE_UNSIGNED, "",
+	  "Version of this description; grows when a field changes its meaning or goes." },
 	{ "gctap_version", VALUE_TEXT, "", "Version of the program that wrote the stream." },
 	{ "clock", VALUE_TEXT, "", "Clock of every ktime_ns: CLOCK_MONOTONIC." },
-	{ "wall_offset_ns", VALUE_SIGNED, "ns", "CLOCK_REALTIME minus CLOCK_MONOTONIC when the stream began; add it to a ktime_ns for the wall clock." },
-	{ "boot_id", VALUE_TEXT, "", "The kernel's random boot identifier; ktime_ns values compare only within one boot." },
+	{ "wall_offset_ns", VALUE_SIGNED, "ns",
+	  "CLOCK_REALTIME minus CLOCK_MONOTONIC when the stream began; add it to a ktime_ns for the wall clock." },
+	{ "boot_id", VALUE_TEXT, "",
+	  "The kernel's random boot identifier; ktime_ns values compare only within one boot." },
 	{ "kernel", VALUE_TEXT, "", "Release of the running kernel." },
 	{ "options", VALUE_TEXT, "", "The command line that was given." },
 };
 
 static const struct record_field process_fields[] = {
 	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },
-	{ "start_ns", VALUE_UNSIGNED, "ns", "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
+	{ "start_ns", VALUE_UNSIGNED, "ns",
+	  "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
 	{ "comm", VALUE_TEXT, "", "The kernel's short name of the process." },
 	{ "exe", VALUE_TEXT, "", "Path of the executable." },
 	{ "go_version", VALUE_TEXT, "", "Go version that built the executable." },
 	{ "build_id", VALUE_TEXT, "", "Go build id of the executable." },
-	{ "recipe", VALUE_TEXT, "", "What the runtime's own print of the gctrace line shows, in readable form, as found in the executable." },
-	{ "probe_address", VALUE_UNSIGNED, "address", "Virtual address in the executable at which each cycle is taken." },
+	{ "recipe", VALUE_TEXT, "",
+	  "What the runtime's own print of the gctrace line shows, in readable form, as found in the executable." },
+	{ "probe_address", VALUE_UNSIGNED, "address",
+	  "Virtual address in the executable at which each cycle is taken." },
 	{ "cycles_so_far", VALUE_UNSIGNED, "cycles", "Cycles that had ended before gctap came." },
 };
 
 static const struct record_field gc_cycle_fields[] = {
-	{ "ktime_ns", VALUE_UNSIGNED, "ns", "When the record was taken, on CLOCK_MONOTONIC: right after the cycle, the world already running." },
+	{ "ktime_ns", VALUE_UNSIGNED, "ns",
+	  "When the record was taken, on CLOCK_MONOTONIC: right after the cycle, the world already running." },
 	{ "wall_ns", VALUE_UNSIGNED, "ns", "The same moment on CLOCK_REALTIME, since 1970." },
 	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },
 	{ "tid", VALUE_UNSIGNED, "", "Thread that ended the cycle." },
-	{ "start_ns", VALUE_UNSIGNED, "ns", "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
+	{ "start_ns", VALUE_UNSIGNED, "ns",
+	  "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
 	{ "comm", VALUE_TEXT, "", "The kernel's short name of the process." },
 	{ "cgroup_id", VALUE_UNSIGNED, "", "Id of the process's cgroup (v2): the inode of its directory." },
 	{ "cycle", VALUE_UNSIGNED, "", "Number of the cycle since the program started, as the runtime counts." },
 	{ "forced", VALUE_BOOL, "", "Whether the runtime calls the cycle forced." },
-	{ "goroutine_leak_check", VALUE_BOOL, "", "Whether the cycle also looked for leaked goroutines (Go 1.26 and later)." },
-	{ "start_since_program_ns", VALUE_UNSIGNED, "ns", "Start of the cycle since the program's start; the line shows it as @ in seconds." },
-	{ "gc_cpu_fraction", VALUE_REAL, "fraction", "Share of the available CPU time that collection took since the program's start." },
+	{ "goroutine_leak_check", VALUE_BOOL, "",
+	  "Whether the cycle also looked for leaked goroutines (Go 1.26 and later)." },
+	{ "start_since_program_ns", VALUE_UNSIGNED, "ns",
+	  "Start of the cycle since the program's start; the line shows it as @ in seconds." },
+	{ "gc_cpu_fraction", VALUE_REAL, "fraction",
+	  "Share of the available CPU time that collection took since the program's start." },
 	{ "gc_cpu_percent", VALUE_SIGNED, "percent", "The same in whole percent, as the line shows it." },
 	{ "clock_sweep_term_ns", VALUE_UNSIGNED, "ns", "Pause of sweep termination, world stopped." },
 	{ "clock_mark_ns", VALUE_UNSIGNED, "ns", "Concurrent mark and scan." },
 	{ "clock_mark_term_ns", VALUE_UNSIGNED, "ns", "Pause of mark termination, world stopped." },
-	{ "cpu_sweep_term_ns", VALUE_UNSIGNED, "ns", "CPU time of sweep termination: the pause times the processors that were stopped." },
+	{ "cpu_sweep_term_ns", VALUE_UNSIGNED, "ns",
+	  "CPU time of sweep termination: the pause times the processors that were stopped." },
 	{ "cpu_assist_ns", VALUE_UNSIGNED, "ns", "CPU time that allocating goroutines spent on mark assist." },
-	{ "cpu_background_ns", VALUE_UNSIGNED, "ns", "CPU time of background marking, dedicated and fractional workers." },
+	{ "cpu_background_ns", VALUE_UNSIGNED, "ns",
+	  "CPU time of background marking, dedicated and fractional workers." },
 	{ "cpu_idle_ns", VALUE_UNSIGNED, "ns", "CPU time of marking on processors that were idle." },
-	{ "cpu_mark_term_ns", VALUE_UNSIGNED, "ns", "CPU time of mark termination: the pause times the processors that were stopped." },
+	{ "cpu_mark_term_ns", VALUE_UNSIGNED, "ns",
+	  "CPU time of mark termination: the pause times the processors that were stopped." },
 	{ "heap_start_bytes", VALUE_UNSIGNED, "bytes", "Live heap when the cycle started." },
 	{ "heap_end_bytes", VALUE_UNSIGNED, "bytes", "Live heap when marking ended." },
 	{ "heap_marked_bytes", VALUE_UNSIGNED, "bytes", "Heap that the cycle found reachable." },
@@ -66,7 +79,8 @@ static const struct record_field gc_cycle_fields[] = {
 	{ "rss_anon_bytes", VALUE_UNSIGNED, "bytes", "Resident anonymous pages, as the kernel counts at that moment." },
 	{ "rss_swap_bytes", VALUE_UNSIGNED, "bytes", "Anonymous pages in swap, as the kernel counts at that moment." },
 	{ "rss_shmem_bytes", VALUE_UNSIGNED, "bytes", "Resident shared memory, as the kernel counts at that moment." },
-	{ "trigger", VALUE_TEXT, "", "What started the cycle: heap_goal, runtime.GC, debug.FreeOSMemory, periodic or memory_limit." },
+	{ "trigger", VALUE_TEXT, "",
+	  "What started the cycle: heap_goal, runtime.GC, debug.FreeOSMemory, periodic or memory_limit." },
 	{ "trigger_function", VALUE_TEXT, "", "Function that asked for the cycle." },
 	{ "trigger_file", VALUE_TEXT, "", "Source file of that function." },
 	{ "trigger_line", VALUE_UNSIGNED, "", "Line in that file." },
@@ -78,7 +92,8 @@ static const struct record_field gc_cycle_fields[] = {
 
 static const struct record_field gap_fields[] = {
 	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },
-	{ "start_ns", VALUE_UNSIGNED, "ns", "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
+	{ "start_ns", VALUE_UNSIGNED, "ns",
+	  "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
 	{ "first_missing", VALUE_UNSIGNED, "", "Number of the first cycle that was not seen." },
 	{ "last_missing", VALUE_UNSIGNED, "", "Number of the last cycle that was not seen." },
 	{ "missing", VALUE_UNSIGNED, "cycles", "How many cycles were not seen." },
@@ -87,7 +102,8 @@ static const struct record_field gap_fields[] = {
 
 static const struct record_field process_end_fields[] = {
 	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },
-	{ "start_ns", VALUE_UNSIGNED, "ns", "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
+	{ "start_ns", VALUE_UNSIGNED, "ns",
+	  "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
 	{ "reason", VALUE_TEXT, "", "Why nothing more comes: exited, exec, killed or detached." },
 	{ "exit_status", VALUE_SIGNED, "", "Exit status where it exited, signal number where it was killed." },
 	{ "cycles_seen", VALUE_UNSIGNED, "cycles", "Cycles that were recorded for this process." },
@@ -100,7 +116,8 @@ static const struct record_field totals_fields[] = {
 	{ "gaps", VALUE_UNSIGNED, "", "Runs of cycle numbers that were not seen." },
 	{ "missing_cycles", VALUE_UNSIGNED, "cycles", "Cycles in those gaps." },
 	{ "dropped_ring_full", VALUE_UNSIGNED, "cycles", "Cycles lost because the ring buffer was full." },
-	{ "dropped_no_capture", VALUE_UNSIGNED, "cycles", "Cycles lost because the kernel side had no plan for the probe that fired." },
+	{ "dropped_no_capture", VALUE_UNSIGNED, "cycles",
+	  "Cycles lost because the kernel side had no plan for the probe that fired." },
 	{ "window_faults", VALUE_UNSIGNED, "", "Windows of the target's memory that could not be read." },
 	{ "stack_faults", VALUE_UNSIGNED, "", "Stacks that could not be taken." },
 	{ "duration_ns", VALUE_UNSIGNED, "ns", "How long was traced." },
@@ -110,12 +127,9 @@ RECORD_TYPE(record_header, "header", header_fields, "First line of a stream.");
 RECORD_TYPE(record_process, "process", process_fields, "A process came into view.");
 RECORD_TYPE(record_gc_cycle, "gc_cycle", gc_cycle_fields, "One garbage collection.");
 RECORD_TYPE(record_gap, "gap", gap_fields, "Cycle numbers that were not seen.");
-RECORD_TYPE(record_process_end, "process_end", process_end_fields,
-	    "Nothing more comes from a process.");
-RECORD_TYPE(record_totals, "totals", totals_fields,
-	    "Last line of a stream: what was seen and what was lost.");
+RECORD_TYPE(record_process_end, "process_end", process_end_fields, "Nothing more comes from a process.");
+RECORD_TYPE(record_totals, "totals", totals_fields, "Last line of a stream: what was seen and what was lost.");
 
 const struct record_type *const record_types[] = {
-	&record_header,	     &record_process, &record_gc_cycle, &record_gap,
-	&record_process_end, &record_totals,  NULL,
+	&record_header, &record_process, &record_gc_cycle, &record_gap, &record_process_end, &record_totals, NULL,
 };

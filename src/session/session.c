@@ -39,12 +39,12 @@ struct process {
 	struct cycle_gap gap;
 	uint64_t cycles;
 	struct trigger *trigger; /* of the cycle that is under way */
-	uint32_t points[2];
+	uint32_t points[3];
 	unsigned nr_points;
 	bool named, announced, ended;
 };
 
-enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER };
+enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER, POINT_REREAD };
 
 struct point {
 	enum point_kind kind;
@@ -334,12 +334,17 @@ static int add_point(struct session *session, enum point_kind kind, struct binar
 static int attach(struct session *session, struct binary *binary, struct process *process, int fd,
 		  struct failure *failure)
 {
+	const struct recipe *recipe = binary->recipe;
 	struct gctap_capture capture;
 	uint64_t offset;
 	int error;
 
-	recipe_capture(binary->recipe, &capture);
-	error = add_point(session, POINT_CYCLE, binary, process, fd, binary->recipe->probe_offset, &capture, failure);
+	recipe_capture(recipe, recipe->probe_address, &capture);
+	error = add_point(session, POINT_CYCLE, binary, process, fd, recipe->probe_offset, &capture, failure);
+	if (!error && session->options.on_reread && recipe->reread_address) {
+		recipe_capture(recipe, recipe->reread_address, &capture);
+		error = add_point(session, POINT_REREAD, binary, process, fd, recipe->reread_offset, &capture, failure);
+	}
 	if (error || !session->options.trigger)
 		return error;
 	error = trigger_point(binary->gobin, &offset, &capture, failure);
@@ -534,6 +539,16 @@ static void take_trigger(struct process *process, const struct gctap_event *even
 	process->trigger = trigger_new(process->binary->gobin, event);
 }
 
+static void take_reread(struct session *session, struct process *process, const struct gctap_event *event)
+{
+	const struct binary *binary = process->binary;
+	struct gc_cycle *cycle = &session->cycle;
+
+	gc_cycle_decode(binary->recipe, &binary->layout, event, session->page_bytes, session->wall_offset_ns, cycle);
+	if (cycle->cycle_known)
+		session->options.on_reread(cycle->cycle, cycle->line, session->options.context);
+}
+
 static int on_event(const struct gctap_event *event, void *context)
 {
 	struct session *session = context;
@@ -546,10 +561,17 @@ static int on_event(const struct gctap_event *event, void *context)
 	process = find_process(session, event, point);
 	if (!process)
 		return 0;
-	if (point->kind == POINT_CYCLE)
+	switch (point->kind) {
+	case POINT_CYCLE:
 		take_cycle(session, process, event);
-	else
+		break;
+	case POINT_TRIGGER:
 		take_trigger(process, event);
+		break;
+	default:
+		take_reread(session, process, event);
+		break;
+	}
 	return session->answer;
 }
 
