@@ -20,23 +20,23 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Nesting of pid namespaces below the first that is looked through; the kernel's own limit is 32. */
-#define PID_LEVELS	8
+#define PID_LEVELS 8
 
 /*
  * Records come in two sizes, chosen by what the capture copies: bpf_ringbuf_reserve
  * wants a constant. The slack is for the verifier, which knows the largest offset
  * and the largest length of a window but not that their sum is smaller.
  */
-#define PAYLOAD_SMALL	512
-#define PAYLOAD_SLACK	GCTAP_WINDOW_BYTES_MAX
-#define RECORD_BYTES(payload)	(GCTAP_EVENT_HEADER_BYTES + (payload) + PAYLOAD_SLACK)
+#define PAYLOAD_SMALL	      512
+#define PAYLOAD_SLACK	      GCTAP_WINDOW_BYTES_MAX
+#define RECORD_BYTES(payload) (GCTAP_EVENT_HEADER_BYTES + (payload) + PAYLOAD_SLACK)
 
 _Static_assert(GCTAP_FRAMES_MAX * sizeof(__u64) <= PAYLOAD_SMALL, "a stack fits a small record");
 
-#define WAKEUP_BAND	(8 * RECORD_BYTES(GCTAP_PAYLOAD_MAX))
+#define WAKEUP_BAND (8 * RECORD_BYTES(GCTAP_PAYLOAD_MAX))
 
 const volatile __u32 own_pid_namespace; /* inode of gctap's /proc/self/ns/pid */
-const volatile __u64 wakeup_bytes; /* data in the ring from which the reader is woken */
+const volatile __u64 wakeup_bytes;	/* data in the ring from which the reader is woken */
 
 bool active;
 
@@ -81,16 +81,16 @@ static __always_inline void drop_count(__u32 drop, __u64 times)
 }
 
 #if defined(__TARGET_ARCH_x86)
-#define FLAG_CARRY	(1u << 0)
-#define FLAG_ZERO	(1u << 6)
+#define FLAG_CARRY (1u << 0)
+#define FLAG_ZERO  (1u << 6)
 
 static bool below_equal(struct pt_regs *regs)
 {
 	return regs->flags & (FLAG_CARRY | FLAG_ZERO);
 }
 #elif defined(__TARGET_ARCH_arm64)
-#define FLAG_CARRY	(1u << 29)
-#define FLAG_ZERO	(1u << 30)
+#define FLAG_CARRY (1u << 29)
+#define FLAG_ZERO  (1u << 30)
 
 /* b.ls: arm64's carry is an inverted borrow. */
 static bool below_equal(struct pt_regs *regs)
@@ -167,8 +167,8 @@ static __always_inline __u32 rss_read(struct mm_struct *mm, struct gctap_event *
 }
 
 /* Every byte of the header is written: the ring's memory is what earlier events left. */
-static __always_inline void header_fill(struct gctap_event *event, struct task_struct *task,
-					__u64 pid_tgid, __u32 capture)
+static __always_inline void header_fill(struct gctap_event *event, struct task_struct *task, __u64 pid_tgid,
+					__u32 capture)
 {
 	struct task_struct *leader = task->group_leader;
 
@@ -200,12 +200,11 @@ static __always_inline long window_copy(struct pt_regs *regs, const struct gctap
 			length = sizeof(*regs);
 		return bpf_probe_read_kernel(to, length, regs);
 	}
-	return bpf_probe_read_user(to, length,
-				   (void *)((window->base == GCTAP_BASE_SP ? sp : ip) + window->delta));
+	return bpf_probe_read_user(to, length, (void *)((window->base == GCTAP_BASE_SP ? sp : ip) + window->delta));
 }
 
-static __always_inline void windows_copy(struct pt_regs *regs, const struct gctap_slot *slot,
-					 struct gctap_event *event, __u32 payload_max)
+static __always_inline void windows_copy(struct pt_regs *regs, const struct gctap_slot *slot, struct gctap_event *event,
+					 __u32 payload_max)
 {
 	__u32 windows_read = 0;
 	__u64 faults = 0;
@@ -236,8 +235,7 @@ static __always_inline void stack_copy(struct pt_regs *regs, const struct gctap_
 	if (prologue) {
 		/* One frame further on, to make room for the caller; the walk's own first frame is the probe. */
 		frames[0] = PT_REGS_IP(regs);
-		bytes = bpf_get_stack(regs, frames + 1, (GCTAP_FRAMES_MAX - 1) * sizeof(*frames),
-				      BPF_F_USER_STACK);
+		bytes = bpf_get_stack(regs, frames + 1, (GCTAP_FRAMES_MAX - 1) * sizeof(*frames), BPF_F_USER_STACK);
 		if (bpf_probe_read_user(&frames[1], sizeof(*frames), (void *)PT_REGS_SP(regs)))
 			bytes = -1;
 		else if (bytes > 0)
@@ -267,8 +265,8 @@ static __always_inline void event_send(struct gctap_event *event)
 }
 
 /* Inlined once per record size, since the verifier must see the size as a constant. */
-static __always_inline int hit_send(struct pt_regs *regs, const struct gctap_slot *slot, __u32 capture,
-				    __u64 pid_tgid, __u32 payload_max)
+static __always_inline int hit_send(struct pt_regs *regs, const struct gctap_slot *slot, __u32 capture, __u64 pid_tgid,
+				    __u32 payload_max)
 {
 	struct gctap_event *event = bpf_ringbuf_reserve(&ring, RECORD_BYTES(payload_max), 0);
 

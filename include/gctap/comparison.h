@@ -26,12 +26,14 @@ struct comparison_field {
 	uint64_t equal;
 	uint64_t differing;
 	uint64_t missing; /* one side has no such field, or gctap shows it as unknown */
+	uint64_t moved; /* a live number that changed between the branch and the runtime's own reading */
 };
 
 struct comparison_difference {
 	uint32_t cycle;
 	const char *gctap, *runtime; /* NULL: this side has no such cycle */
-	size_t nr_fields;	     /* the fields that differ or are missing: */
+	bool moved; /* only in numbers that moved: no failure */
+	size_t nr_fields; /* the fields that differ or are missing: */
 	char fields[TRACE_FIELDS_MAX][40];
 };
 
@@ -42,8 +44,9 @@ enum comparison_verdict {
 };
 
 struct comparison_result {
-	uint64_t compared; /* cycles of which both sides have a line: equal + differing */
+	uint64_t compared; /* cycles of which both sides have a line: equal + moved + differing */
 	uint64_t equal;
+	uint64_t moved; /* differ only in numbers that a second reading, where the runtime reads, has as printed */
 	uint64_t differing;
 	uint64_t only_gctap; /* and not lost at exit, and not torn */
 	uint64_t only_runtime;
@@ -74,6 +77,13 @@ void comparison_free(struct comparison *comparison);
 /* Both in any order and interleaving. Lines are copied. 0 or -ENOMEM. */
 int comparison_add_gctap(struct comparison *comparison, uint32_t cycle, const char *text);
 int comparison_add_runtime(struct comparison *comparison, const struct trace_line *line);
+
+/*
+ * The same cycle as gctap reads it once more, right behind where the runtime itself reads: tells a
+ * number that moved since the branch from one that is wrong. To be added before the runtime's line of
+ * that cycle. 0 or -ENOMEM.
+ */
+int comparison_add_reread(struct comparison *comparison, uint32_t cycle, const char *text);
 
 /*
  * Both sides have ended: settles what is open. To be called once; nothing may

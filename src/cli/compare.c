@@ -101,6 +101,14 @@ static int on_record(const struct record *record, void *context)
 	return comparison_add_gctap(run->comparison, (uint32_t)record->values[cycle].u, record->text);
 }
 
+static void on_reread(uint32_t cycle, const char *line, void *context)
+{
+	struct run *run = context;
+
+	if (!run->error)
+		run->error = comparison_add_reread(run->comparison, cycle, line);
+}
+
 static void on_line(void *context, const struct trace_line *line)
 {
 	struct run *run = context;
@@ -152,7 +160,8 @@ static int spawn(struct run *run, struct target **target, struct failure *failur
 
 static int start(struct run *run, struct failure *failure)
 {
-	struct session_options session = { .on_record = on_record, .on_note = cli_note, .context = run };
+	struct session_options session = { .on_record = on_record, .on_note = cli_note,
+					   .on_reread = on_reread, .context = run };
 	struct trace_reader_handler handler = { .line = on_line, .text = on_text, .context = run };
 	struct target *target;
 	int error;

@@ -16,8 +16,8 @@
 
 /* Debian 12's linux/capability.h knows both, but older headers do not. */
 #ifndef CAP_PERFMON
-#define CAP_PERFMON	38
-#define CAP_BPF		39
+#define CAP_PERFMON 38
+#define CAP_BPF	    39
 #endif
 
 /* First line of @path that @format fits; number of converted values. */
@@ -82,8 +82,7 @@ void calibrate(struct calibration *found)
 	found->has_btf = access(BTF_PATH, R_OK) == 0;
 	found->has_perf_uprobe = access(UPROBE_PMU_PATH, R_OK) == 0;
 	found->locked_down = locked_down();
-	found->has_attach_cookie =
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
+	found->has_attach_cookie = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 	found->perf_event_paranoid = -1;
 	scan_file("/proc/sys/kernel/perf_event_paranoid", "%d", &found->perf_event_paranoid);
 }
@@ -126,8 +125,7 @@ int calibrate_explain_load(int error, struct failure *failure)
 		reason = "the kernel is too old: it lacks bpf_get_attach_cookie (Linux 5.15 or newer is needed)";
 	if (reason)
 		return failure_set(failure, error, "%s", reason);
-	return failure_set(failure, error, "cannot load the BPF programs: %s (more with --verbose)",
-			   strerror(-error));
+	return failure_set(failure, error, "cannot load the BPF programs: %s (more with --verbose)", strerror(-error));
 }
 
 int calibrate_explain_attach(int error, struct failure *failure)

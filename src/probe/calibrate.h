@@ -12,13 +12,13 @@
 
 /* What was found, as answers to questions: no kernel version is compared. */
 struct calibration {
-	bool has_cap_bpf; /* CAP_BPF, or CAP_SYS_ADMIN which contains it */
-	bool has_cap_perfmon; /* likewise */
-	bool in_user_namespace; /* capabilities count in the first user namespace only */
-	bool has_btf; /* /sys/kernel/btf/vmlinux is readable */
-	bool has_attach_cookie; /* the kernel knows bpf_get_attach_cookie (5.15) */
-	bool has_perf_uprobe; /* perf has a uprobe PMU: CONFIG_UPROBE_EVENTS */
-	bool locked_down; /* lockdown=confidentiality: programs may not read the kernel's memory */
+	bool has_cap_bpf;	 /* CAP_BPF, or CAP_SYS_ADMIN which contains it */
+	bool has_cap_perfmon;	 /* likewise */
+	bool in_user_namespace;	 /* capabilities count in the first user namespace only */
+	bool has_btf;		 /* /sys/kernel/btf/vmlinux is readable */
+	bool has_attach_cookie;	 /* the kernel knows bpf_get_attach_cookie (5.15) */
+	bool has_perf_uprobe;	 /* perf has a uprobe PMU: CONFIG_UPROBE_EVENTS */
+	bool locked_down;	 /* lockdown=confidentiality: programs may not read the kernel's memory */
 	int perf_event_paranoid; /* -1: unknown */
 };
 

@@ -17,15 +17,15 @@
 #include "gctap.skel.h"
 #include "probe/calibrate.h"
 
-#define RING_BYTES_DEFAULT	(1u << 20)
-#define RING_BYTES_MAX		(1u << 30)
-#define WAKEUP_FRACTION		4 /* the reader is woken from a quarter of the ring on */
-#define ENOTSUPP_KERNEL		524 /* ENOTSUPP leaks out of the kernel; user space has no name for it */
+#define RING_BYTES_DEFAULT (1u << 20)
+#define RING_BYTES_MAX	   (1u << 30)
+#define WAKEUP_FRACTION	   4   /* the reader is woken from a quarter of the ring on */
+#define ENOTSUPP_KERNEL	   524 /* ENOTSUPP leaks out of the kernel; user space has no name for it */
 
 #if defined(__x86_64__)
-#define REGS_BYTES	168u /* sizeof(struct pt_regs): 21 words */
+#define REGS_BYTES 168u /* sizeof(struct pt_regs): 21 words */
 #else
-#define REGS_BYTES	GCTAP_WINDOW_BYTES_MAX
+#define REGS_BYTES GCTAP_WINDOW_BYTES_MAX
 #endif
 
 /* One id. Free: no link, and the ring read beyond where it stood at removal. */
@@ -97,16 +97,15 @@ static int event_received(void *context, void *data, size_t size)
 	struct probe_set *set = context;
 
 	if (size < GCTAP_EVENT_HEADER_BYTES || event->payload_bytes > GCTAP_PAYLOAD_MAX ||
-	    event->payload_bytes > size - GCTAP_EVENT_HEADER_BYTES ||
-	    event->capture >= GCTAP_CAPTURES_MAX || event->comm[GCTAP_COMM_LENGTH - 1])
+	    event->payload_bytes > size - GCTAP_EVENT_HEADER_BYTES || event->capture >= GCTAP_CAPTURES_MAX ||
+	    event->comm[GCTAP_COMM_LENGTH - 1])
 		return -EPROTO;
 	return set->handler(event, set->context);
 }
 
 static const unsigned long *position_map(const struct probe_set *set, off_t offset)
 {
-	void *page = mmap(NULL, set->page_bytes, PROT_READ, MAP_SHARED,
-			  bpf_map__fd(set->skeleton->maps.ring), offset);
+	void *page = mmap(NULL, set->page_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(set->skeleton->maps.ring), offset);
 
 	return page == MAP_FAILED ? NULL : page;
 }
@@ -218,8 +217,7 @@ static int attach_failed(int error, const struct probe_point *point, struct fail
 			   (unsigned long long)point->file_offset, strerror(-error));
 }
 
-static int point_attach(struct probe_set *set, const struct probe_point *point, uint32_t id,
-			struct failure *failure)
+static int point_attach(struct probe_set *set, const struct probe_point *point, uint32_t id, struct failure *failure)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = id);
 	struct bpf_link *link;
@@ -227,8 +225,8 @@ static int point_attach(struct probe_set *set, const struct probe_point *point, 
 
 	/* Through the descriptor, the file is found also when deleted or in another mount namespace. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", point->exe_fd);
-	link = bpf_program__attach_uprobe_opts(set->skeleton->progs.probe_hit, point->pid, path,
-					       point->file_offset, &options);
+	link = bpf_program__attach_uprobe_opts(set->skeleton->progs.probe_hit, point->pid, path, point->file_offset,
+					       &options);
 	if (!link)
 		return attach_failed(-errno, point, failure);
 	set->slots[id].link = link;

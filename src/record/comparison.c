@@ -11,7 +11,7 @@
 
 #define FIRST_SLOTS 1024
 
-enum side { SIDE_GCTAP, SIDE_RUNTIME };
+enum side { SIDE_GCTAP, SIDE_RUNTIME, SIDE_REREAD };
 
 /* A line that has not met an equal one. */
 struct open_line {
@@ -140,7 +140,7 @@ static const struct trace_field *find_field(const struct trace_field *fields, in
 	return NULL;
 }
 
-enum field_state { FIELD_EQUAL, FIELD_DIFFERING, FIELD_MISSING };
+enum field_state { FIELD_EQUAL, FIELD_DIFFERING, FIELD_MISSING, FIELD_MOVED };
 
 static void count_field(struct comparison_result *result, const char *name, enum field_state state,
 			struct comparison_difference *difference)
@@ -151,6 +151,7 @@ static void count_field(struct comparison_result *result, const char *name, enum
 		field->equal += state == FIELD_EQUAL;
 		field->differing += state == FIELD_DIFFERING;
 		field->missing += state == FIELD_MISSING;
+		field->moved += state == FIELD_MOVED;
 	}
 	if (difference && state != FIELD_EQUAL && difference->nr_fields < TRACE_FIELDS_MAX)
 		snprintf(difference->fields[difference->nr_fields++], sizeof(difference->fields[0]), "%s", name);
@@ -173,25 +174,44 @@ static enum field_state compare_field(const struct trace_field *mine, const stru
 	return FIELD_DIFFERING;
 }
 
+/* A number that is as printed in the second reading was right when it was read. */
+static enum field_state compare_twice(const struct trace_field *other, const struct trace_field *mine,
+				      const struct trace_field *again)
+{
+	enum field_state state = compare_field(other, mine);
+
+	if (state == FIELD_DIFFERING && mine && again && compare_field(other, again) == FIELD_EQUAL)
+		return FIELD_MOVED;
+	return state;
+}
+
 /*
  * Counts all fields of two lines of the same cycle; names of those that are
- * not equal go to @difference. NULL: the lines are known to be equal.
+ * not equal go to @difference. NULL: the lines are known to be equal. @reread
+ * may be NULL. Returns whether all that is not equal has moved.
  */
-static void compare_fields(struct comparison_result *result, const char *gctap, const char *runtime,
-			   struct comparison_difference *difference)
+static bool compare_fields(struct comparison_result *result, const char *gctap, const char *runtime,
+			   const char *reread, struct comparison_difference *difference)
 {
-	struct trace_field mine[TRACE_FIELDS_MAX], other[TRACE_FIELDS_MAX];
+	struct trace_field mine[TRACE_FIELDS_MAX], other[TRACE_FIELDS_MAX], again[TRACE_FIELDS_MAX];
 	int nr_mine = trace_line_split(gctap, mine), nr_other = trace_line_split(runtime, other);
+	int nr_again = reread ? trace_line_split(reread, again) : 0;
+	unsigned moved = 0;
 	bool forced = nr_other >= 0 && find_field(other, nr_other, "forced");
 
 	result->forced += forced;
 	if (nr_mine < 0 || nr_other < 0) {
 		count_field(result, "text", FIELD_DIFFERING, difference);
-		return;
+		return false;
 	}
-	for (int i = 0; i < nr_other; i++)
-		count_field(result, other[i].name, compare_field(&other[i], find_field(mine, nr_mine, other[i].name)),
-			    difference);
+	for (int i = 0; i < nr_other; i++) {
+		const char *name = other[i].name;
+		enum field_state state = compare_twice(&other[i], find_field(mine, nr_mine, name),
+						       find_field(again, nr_again, name));
+
+		moved += state == FIELD_MOVED;
+		count_field(result, name, state, difference);
+	}
 	for (int i = 0; i < nr_mine; i++) {
 		if (!find_field(other, nr_other, mine[i].name))
 			count_field(result, mine[i].name, compare_field(&mine[i], NULL), difference);
@@ -201,6 +221,7 @@ static void compare_fields(struct comparison_result *result, const char *gctap, 
 		count_field(result, "forced", FIELD_EQUAL, NULL);
 	if (difference && !difference->nr_fields)
 		count_field(result, "text", FIELD_DIFFERING, difference);
+	return difference && moved == difference->nr_fields;
 }
 
 /* Takes a line of @side that is equal out of those that are open. */
@@ -240,7 +261,7 @@ static int add_line(struct comparison *comparison, enum side side, struct cycle 
 	free(equal);
 	cycle->settled = true;
 	comparison->result.equal++;
-	compare_fields(&comparison->result, text, text, NULL);
+	compare_fields(&comparison->result, text, text, NULL, NULL);
 	return 0;
 }
 
@@ -249,6 +270,15 @@ int comparison_add_gctap(struct comparison *comparison, uint32_t cycle_number, c
 	struct cycle *cycle = cycle_of(comparison, cycle_number);
 
 	return cycle ? add_line(comparison, SIDE_GCTAP, cycle, text) : -ENOMEM;
+}
+
+int comparison_add_reread(struct comparison *comparison, uint32_t cycle_number, const char *text)
+{
+	struct cycle *cycle = cycle_of(comparison, cycle_number);
+
+	if (!cycle)
+		return -ENOMEM;
+	return cycle->settled ? 0 : keep_open(cycle, SIDE_REREAD, text);
 }
 
 int comparison_add_runtime(struct comparison *comparison, const struct trace_line *line)
@@ -291,6 +321,7 @@ static struct comparison_difference *new_difference(struct comparison *compariso
 	difference->gctap = gctap;
 	difference->runtime = runtime;
 	difference->nr_fields = 0;
+	difference->moved = false;
 	return difference;
 }
 
@@ -331,9 +362,14 @@ static void settle_cycle(struct comparison *comparison, struct cycle *cycle)
 	bool in_gctap = cycle->settled || gctap;
 
 	if (gctap && runtime) {
-		result->differing++;
-		compare_fields(result, gctap->text, runtime->text,
-			       new_difference(comparison, cycle->number, gctap->text, runtime->text));
+		const struct open_line *reread = next_of_side(cycle->open, SIDE_REREAD);
+		struct comparison_difference *difference =
+			new_difference(comparison, cycle->number, gctap->text, runtime->text);
+
+		difference->moved = compare_fields(result, gctap->text, runtime->text, reread ? reread->text : NULL,
+						   difference);
+		result->moved += difference->moved;
+		result->differing += !difference->moved;
 		cycle->settled = true;
 		gctap = next_of_side(gctap->next, SIDE_GCTAP);
 		runtime = next_of_side(runtime->next, SIDE_RUNTIME);
@@ -378,7 +414,7 @@ const struct comparison_result *comparison_finish(struct comparison *comparison)
 	sort_cycles(comparison);
 	for (size_t i = 0; i < comparison->nr_slots; i++)
 		settle_cycle(comparison, &comparison->cycles[i]);
-	result->compared = result->equal + result->differing;
+	result->compared = result->equal + result->moved + result->differing;
 	if (!result->compared)
 		result->verdict = COMPARISON_NOTHING;
 	else if (result->differing || result->only_gctap || result->only_runtime)

@@ -27,6 +27,7 @@ static void print_counts(const struct comparison_result *result, FILE *to)
 	} rows[] = {
 		{ "cycles compared", result->compared, true },
 		{ "  equal", result->equal, true },
+		{ "  moved while printed", result->moved, false },
 		{ "  differing", result->differing, true },
 		{ "  forced", result->forced, true },
 		{ "only gctap has", result->only_gctap, true },
@@ -49,6 +50,8 @@ static void print_difference(const struct comparison_difference *difference, FIL
 	fprintf(to, "\ncycle %" PRIu32, difference->cycle);
 	for (size_t i = 0; i < difference->nr_fields; i++)
 		fprintf(to, "%s %s", i ? "," : ":", difference->fields[i]);
+	if (difference->moved)
+		fputs(" (moved between the branch and the runtime's own reading: no failure)", to);
 	fprintf(to, "\n  gctap    %s\n", difference->gctap ? difference->gctap : absent);
 	fprintf(to, "  runtime  %s\n", difference->runtime ? difference->runtime : absent);
 }
@@ -57,12 +60,12 @@ void comparison_print(const struct comparison_result *result, FILE *to)
 {
 	print_counts(result, to);
 	if (result->nr_fields)
-		fprintf(to, "\n%-24s %10s %10s %10s\n", "field", "equal", "differing", "missing");
+		fprintf(to, "\n%-24s %10s %10s %10s %10s\n", "field", "equal", "differing", "missing", "moved");
 	for (size_t i = 0; i < result->nr_fields; i++) {
 		const struct comparison_field *field = &result->fields[i];
 
-		fprintf(to, "%-24s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", field->name, field->equal,
-			field->differing, field->missing);
+		fprintf(to, "%-24s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n", field->name,
+			field->equal, field->differing, field->missing, field->moved);
 	}
 	for (size_t i = 0; i < result->nr_differences; i++)
 		print_difference(&result->differences[i], to);
@@ -93,9 +96,10 @@ static json_t *fields_json(const struct comparison_result *result)
 		const struct comparison_field *field = &result->fields[i];
 
 		json_array_append_new(fields,
-				      json_pack("{s:s, s:I, s:I, s:I}", "name", field->name, "equal",
+				      json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", field->name, "equal",
 						(json_int_t)field->equal, "differing", (json_int_t)field->differing,
-						"missing", (json_int_t)field->missing));
+						"missing", (json_int_t)field->missing, "moved",
+						(json_int_t)field->moved));
 	}
 	return fields;
 }
@@ -111,8 +115,8 @@ static json_t *differences_json(const struct comparison_result *result)
 		for (size_t j = 0; j < difference->nr_fields; j++)
 			json_array_append_new(names, json_string(difference->fields[j]));
 		json_array_append_new(differences,
-				      json_pack("{s:I, s:o, s:o, s:o}", "cycle", (json_int_t)difference->cycle, "gctap",
-						text_or_null(difference->gctap), "runtime",
+				      json_pack("{s:I, s:b, s:o, s:o, s:o}", "cycle", (json_int_t)difference->cycle,
+						"moved", difference->moved, "gctap", text_or_null(difference->gctap), "runtime",
 						text_or_null(difference->runtime), "fields", names));
 	}
 	return differences;
@@ -120,9 +124,10 @@ static json_t *differences_json(const struct comparison_result *result)
 
 static json_t *result_json(const struct comparison_result *result, const char *go_version, const char *binary)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type", "compare",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type", "compare",
 			 "go_version", text_or_null(go_version), "binary", text_or_null(binary), "cycles_compared",
-			 (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal, "cycles_differing",
+			 (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal, "cycles_moved",
+			 (json_int_t)result->moved, "cycles_differing",
 			 (json_int_t)result->differing, "cycles_only_gctap", (json_int_t)result->only_gctap,
 			 "cycles_only_runtime", (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn,
 			 "forced", (json_int_t)result->forced, "lost_at_exit", (json_int_t)result->lost_at_exit,

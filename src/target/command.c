@@ -27,8 +27,8 @@ static int executable_check(const char *path)
 static int path_join(const char *directory, int length, const char *name, char *path, size_t size)
 {
 	/* An empty element of PATH means the current directory. */
-	int written = length ? snprintf(path, size, "%.*s/%s", length, directory, name) :
-			       snprintf(path, size, "./%s", name);
+	int written =
+		length ? snprintf(path, size, "%.*s/%s", length, directory, name) : snprintf(path, size, "./%s", name);
 
 	return (size_t)written < size ? 0 : -ENAMETOOLONG;
 }

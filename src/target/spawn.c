@@ -25,7 +25,7 @@ struct plan {
 	char **environment;
 	int exe_fd;
 	struct file_id exe;
-	int hold[2]; /* parent's end, child's end: a byte lets the child go, end of file ends it */
+	int hold[2];	   /* parent's end, child's end: a byte lets the child go, end of file ends it */
 	int exec_error[2]; /* read end, write end: closed by a successful exec, else carries errno */
 	pid_t parent;
 };
@@ -43,8 +43,8 @@ static void signals_restore(void)
 	for (int signal_number = 1; signal_number < NSIG; signal_number++) {
 		if (sigaction(signal_number, NULL, &action) || action.sa_handler == SIG_DFL)
 			continue;
-		if (action.sa_handler == SIG_IGN && (signal_number == SIGHUP || signal_number == SIGINT ||
-						     signal_number == SIGQUIT))
+		if (action.sa_handler == SIG_IGN &&
+		    (signal_number == SIGHUP || signal_number == SIGINT || signal_number == SIGQUIT))
 			continue;
 		action = (struct sigaction){ .sa_handler = SIG_DFL };
 		sigaction(signal_number, &action, NULL);
@@ -141,10 +141,8 @@ static int plan_make(struct plan *plan, struct failure *failure)
 	if (!plan->environment)
 		return failure_set(failure, -ENOMEM, "out of memory");
 	/* A socket, not a pipe: writing to a child that has ended must not raise SIGPIPE. */
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, plan->hold) ||
-	    pipe2(plan->exec_error, O_CLOEXEC))
-		return failure_set(failure, -errno, "cannot start %s: %s", plan->options->argv[0],
-				   strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, plan->hold) || pipe2(plan->exec_error, O_CLOEXEC))
+		return failure_set(failure, -errno, "cannot start %s: %s", plan->options->argv[0], strerror(errno));
 	return 0;
 }
 
@@ -210,9 +208,7 @@ static int plan_fork(struct plan *plan, struct target **out, struct failure *fai
 
 int target_spawn(const struct target_spawn_options *options, struct target **out, struct failure *failure)
 {
-	struct plan plan = {
-		.options = options, .exe_fd = -1, .hold = { -1, -1 }, .exec_error = { -1, -1 }
-	};
+	struct plan plan = { .options = options, .exe_fd = -1, .hold = { -1, -1 }, .exec_error = { -1, -1 } };
 	int error = plan_make(&plan, failure);
 
 	if (!error)

@@ -25,9 +25,9 @@ static int fields_parse(const char *fields, struct process_stat *stat)
 	uint64_t start;
 	char state;
 	int converted = sscanf(fields,
-			       " %c" /* 3 */
-			       " %*d %*d %*d %*d %*d" /* 4 - 8 */
-			       " %u" /* 9 */
+			       " %c"			  /* 3 */
+			       " %*d %*d %*d %*d %*d"	  /* 4 - 8 */
+			       " %u"			  /* 9 */
 			       " %*u %*u %*u %*u %*u %*u" /* 10 - 15 */
 			       " %*d %*d %*d %*d %*d %*d" /* 16 - 21 */
 			       " %" SCNu64 /* 22 */,

@@ -73,8 +73,7 @@ static int pidfd_refused(int error, pid_t pid, struct failure *failure)
 	pid_t process = process_of_thread(pid);
 
 	if (process)
-		return failure_set(failure, -EINVAL, "%d is a thread of process %d: give the process", pid,
-				   process);
+		return failure_set(failure, -EINVAL, "%d is a thread of process %d: give the process", pid, process);
 	if (error == -ESRCH || error == -EINVAL || error == -ENOENT)
 		return failure_set(failure, -ESRCH, "no process with pid %d", pid);
 	return failure_set(failure, error, "cannot open process %d: %s", pid, strerror(-error));
@@ -95,8 +94,7 @@ static int exe_refused(int error, pid_t pid, struct failure *failure)
 				   "not permitted to look at process %d: CAP_SYS_PTRACE is missing "
 				   "(run as root, or grant it)",
 				   pid);
-	return failure_set(failure, error, "cannot open the executable of process %d: %s", pid,
-			   strerror(-error));
+	return failure_set(failure, error, "cannot open the executable of process %d: %s", pid, strerror(-error));
 }
 
 static int stat_check(const struct process_stat *stat, pid_t pid, struct failure *failure)
@@ -133,8 +131,7 @@ static int identity_read(struct target *target, struct failure *failure)
 
 	if (error)
 		return failure_set(failure, error, "cannot see process %d in /proc: %s", target->pid,
-				   error == -ESRCH ? "it is gone, or /proc hides it (hidepid)" :
-						     strerror(-error));
+				   error == -ESRCH ? "it is gone, or /proc hides it (hidepid)" : strerror(-error));
 	error = stat_check(&stat, target->pid, failure);
 	if (error)
 		return error;

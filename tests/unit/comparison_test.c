@@ -33,8 +33,8 @@ static void gctap(struct comparison *comparison, uint32_t cycle, const char *tex
 	assert_int_equal(comparison_add_gctap(comparison, cycle, text), 0);
 }
 
-static void runtime(struct comparison *comparison, enum trace_line_kind kind, uint32_t cycle,
-		    bool read, const char *text)
+static void runtime(struct comparison *comparison, enum trace_line_kind kind, uint32_t cycle, bool read,
+		    const char *text)
 {
 	struct trace_line line = { .kind = kind, .cycle = cycle, .cycle_read = read, .text = text };
 
@@ -47,8 +47,7 @@ static void both(struct comparison *comparison, uint32_t cycle)
 	runtime(comparison, TRACE_LINE_WHOLE, cycle, true, line_of(cycle, 4, ""));
 }
 
-static const struct comparison_field *field(const struct comparison_result *result,
-					    const char *name)
+static const struct comparison_field *field(const struct comparison_result *result, const char *name)
 {
 	for (size_t i = 0; i < result->nr_fields; i++) {
 		if (strcmp(result->fields[i].name, name) == 0)
@@ -58,8 +57,8 @@ static const struct comparison_field *field(const struct comparison_result *resu
 	return NULL;
 }
 
-static void assert_field(const struct comparison_result *result, const char *name, uint64_t equal,
-			 uint64_t differing, uint64_t missing)
+static void assert_field(const struct comparison_result *result, const char *name, uint64_t equal, uint64_t differing,
+			 uint64_t missing)
 {
 	assert_int_equal(field(result, name)->equal, equal);
 	assert_int_equal(field(result, name)->differing, differing);
@@ -71,8 +70,7 @@ struct counts {
 	enum comparison_verdict verdict;
 };
 
-static const struct comparison_result *assert_result(struct comparison *comparison,
-						     struct counts expected)
+static const struct comparison_result *assert_result(struct comparison *comparison, struct counts expected)
 {
 	const struct comparison_result *result = comparison_finish(comparison);
 
@@ -100,8 +98,7 @@ static void nothing_is_not_equal(void **state)
 
 	comparison = comparison_new();
 	gctap(comparison, 1, line_of(1, 4, ""));
-	assert_result(comparison,
-		      (struct counts){ .lost_at_exit = 1, .verdict = COMPARISON_NOTHING });
+	assert_result(comparison, (struct counts){ .lost_at_exit = 1, .verdict = COMPARISON_NOTHING });
 	comparison_free(comparison);
 }
 
@@ -120,8 +117,8 @@ static void joins_in_any_order(void **state)
 		runtime(comparison, i % 3 ? TRACE_LINE_WHOLE : TRACE_LINE_REJOINED, second, true,
 			line_of(second, 4, second % 5 ? "" : " (forced)"));
 	}
-	result = assert_result(comparison, (struct counts){ .equal = CYCLES, .forced = CYCLES / 5,
-							    .verdict = COMPARISON_EQUAL });
+	result = assert_result(comparison,
+			       (struct counts){ .equal = CYCLES, .forced = CYCLES / 5, .verdict = COMPARISON_EQUAL });
 	assert_int_equal(result->nr_fields, 19);
 	assert_field(result, "heap_goal", CYCLES, 0, 0);
 	assert_field(result, "forced", CYCLES, 0, 0);
@@ -137,14 +134,15 @@ static void names_what_differs(void **state)
 	both(comparison, 1);
 	gctap(comparison, 2, line_of(2, 5, " (forced)"));
 	runtime(comparison, TRACE_LINE_WHOLE, 2, true, line_of(2, 4, ""));
-	gctap(comparison, 3, "gc 3 @0.114s 6%: 0.42+0.34+0.024 ms clock, 0.85+0.068/0.23/0+0.048 ms cpu, "
-			     "30->31->? MB, 4 MB goal, 2 P");
+	gctap(comparison, 3,
+	      "gc 3 @0.114s 6%: 0.42+0.34+0.024 ms clock, 0.85+0.068/0.23/0+0.048 ms cpu, "
+	      "30->31->? MB, 4 MB goal, 2 P");
 	runtime(comparison, TRACE_LINE_WHOLE, 3, true, line_of(3, 4, ""));
 	gctap(comparison, 4, "not a line");
 	runtime(comparison, TRACE_LINE_WHOLE, 4, true, line_of(4, 4, ""));
 	both(comparison, 5);
-	result = assert_result(comparison, (struct counts){ .equal = 2, .differing = 3,
-							    .verdict = COMPARISON_DIFFERENT });
+	result = assert_result(comparison,
+			       (struct counts){ .equal = 2, .differing = 3, .verdict = COMPARISON_DIFFERENT });
 	assert_field(result, "cycle", 4, 0, 0);
 	assert_field(result, "heap_goal", 3, 1, 0);
 	assert_field(result, "forced", 3, 1, 0);
@@ -174,9 +172,9 @@ static void the_middle_counts(void **state)
 	gctap(comparison, 2, line_of(2, 4, ""));
 	runtime(comparison, TRACE_LINE_WHOLE, 3, true, line_of(3, 4, ""));
 	both(comparison, 4);
-	result = assert_result(comparison, (struct counts){ .equal = 2, .only_gctap = 1,
-							    .only_runtime = 1,
-							    .verdict = COMPARISON_DIFFERENT });
+	result = assert_result(
+		comparison,
+		(struct counts){ .equal = 2, .only_gctap = 1, .only_runtime = 1, .verdict = COMPARISON_DIFFERENT });
 	assert_int_equal(result->nr_differences, 2);
 	assert_null(result->differences[0].runtime);
 	assert_null(result->differences[1].gctap);
@@ -187,14 +185,12 @@ static void the_middle_counts(void **state)
 	both(comparison, 1);
 	gctap(comparison, 2, line_of(2, 4, ""));
 	both(comparison, 3);
-	assert_result(comparison, (struct counts){ .equal = 2, .only_gctap = 1,
-						   .verdict = COMPARISON_DIFFERENT });
+	assert_result(comparison, (struct counts){ .equal = 2, .only_gctap = 1, .verdict = COMPARISON_DIFFERENT });
 	comparison_free(comparison);
 	comparison = comparison_new();
 	both(comparison, 1);
 	runtime(comparison, TRACE_LINE_WHOLE, 2, true, line_of(2, 4, ""));
-	assert_result(comparison, (struct counts){ .equal = 1, .only_runtime = 1,
-						   .verdict = COMPARISON_DIFFERENT });
+	assert_result(comparison, (struct counts){ .equal = 1, .only_runtime = 1, .verdict = COMPARISON_DIFFERENT });
 	comparison_free(comparison);
 }
 
@@ -213,8 +209,8 @@ static void torn_and_lost_do_not(void **state)
 	gctap(comparison, 6, line_of(6, 4, ""));
 	runtime(comparison, TRACE_LINE_TRUNCATED, 6, false, "gc ");
 	gctap(comparison, 7, line_of(7, 4, ""));
-	assert_result(comparison, (struct counts){ .equal = 3, .torn = 2, .lost_at_exit = 2,
-						   .verdict = COMPARISON_EQUAL });
+	assert_result(comparison,
+		      (struct counts){ .equal = 3, .torn = 2, .lost_at_exit = 2, .verdict = COMPARISON_EQUAL });
 	comparison_free(comparison);
 
 	/* But gctap must have a cycle that the runtime is known to have printed a part of. */
@@ -223,8 +219,8 @@ static void torn_and_lost_do_not(void **state)
 	runtime(comparison, TRACE_LINE_TORN, 2, true, "gc 2 @0.1tick");
 	runtime(comparison, TRACE_LINE_TORN, 3, false, "gc tick");
 	runtime(comparison, TRACE_LINE_TRUNCATED, 4, true, "gc 4 @");
-	assert_result(comparison, (struct counts){ .equal = 1, .torn = 2, .only_runtime = 2,
-						   .verdict = COMPARISON_DIFFERENT });
+	assert_result(comparison,
+		      (struct counts){ .equal = 1, .torn = 2, .only_runtime = 2, .verdict = COMPARISON_DIFFERENT });
 	comparison_free(comparison);
 }
 
@@ -238,8 +234,7 @@ static void repeated_numbers(void **state)
 	both(comparison, 1);
 	both(comparison, 2);
 	runtime(comparison, TRACE_LINE_WHOLE, 2, true, line_of(2, 99, ""));
-	assert_result(comparison,
-		      (struct counts){ .equal = 2, .repeated = 2, .verdict = COMPARISON_EQUAL });
+	assert_result(comparison, (struct counts){ .equal = 2, .repeated = 2, .verdict = COMPARISON_EQUAL });
 	comparison_free(comparison);
 
 	/* gctap must not show a cycle twice. */
@@ -247,15 +242,15 @@ static void repeated_numbers(void **state)
 	both(comparison, 1);
 	gctap(comparison, 1, line_of(1, 4, ""));
 	both(comparison, 2);
-	assert_result(comparison, (struct counts){ .equal = 2, .only_gctap = 1,
-						   .verdict = COMPARISON_DIFFERENT });
+	assert_result(comparison, (struct counts){ .equal = 2, .only_gctap = 1, .verdict = COMPARISON_DIFFERENT });
 	comparison_free(comparison);
 	comparison = comparison_new();
 	both(comparison, 1);
 	gctap(comparison, 2, line_of(2, 4, ""));
 	gctap(comparison, 2, line_of(2, 5, ""));
-	assert_result(comparison, (struct counts){ .equal = 1, .lost_at_exit = 1, .only_gctap = 1,
-						   .verdict = COMPARISON_DIFFERENT });
+	assert_result(
+		comparison,
+		(struct counts){ .equal = 1, .lost_at_exit = 1, .only_gctap = 1, .verdict = COMPARISON_DIFFERENT });
 	comparison_free(comparison);
 }
 
@@ -272,8 +267,7 @@ static void list_is_bounded(void **state)
 		gctap(comparison, cycle, line_of(cycle, 4, ""));
 		runtime(comparison, TRACE_LINE_WHOLE, cycle, true, line_of(cycle, 5, ""));
 	}
-	result = assert_result(comparison, (struct counts){ .differing = 1000,
-							    .verdict = COMPARISON_DIFFERENT });
+	result = assert_result(comparison, (struct counts){ .differing = 1000, .verdict = COMPARISON_DIFFERENT });
 	assert_int_equal(result->nr_differences, COMPARISON_DIFFERENCES_MAX);
 	assert_int_equal(result->unlisted, 1000 - COMPARISON_DIFFERENCES_MAX);
 	assert_int_equal(result->differences[99].cycle, 100);
@@ -290,12 +284,11 @@ static void list_is_bounded(void **state)
 
 static void json_is_the_contract(void **state)
 {
-	static const char beginning[] =
-		"{\"type\":\"compare\",\"go_version\":\"go1.19.8\",\"binary\":\"/tmp/\\\\xff\","
-		"\"cycles_compared\":1,\"cycles_equal\":1,\"cycles_differing\":0,"
-		"\"cycles_only_gctap\":0,\"cycles_only_runtime\":1,\"torn\":0,\"forced\":0,"
-		"\"lost_at_exit\":0,\"verdict\":\"different\","
-		"\"fields\":[{\"name\":\"cycle\",\"equal\":1,\"differing\":0,\"missing\":0},";
+	static const char beginning[] = "{\"type\":\"compare\",\"go_version\":\"go1.19.8\",\"binary\":\"/tmp/\\\\xff\","
+					"\"cycles_compared\":1,\"cycles_equal\":1,\"cycles_differing\":0,"
+					"\"cycles_only_gctap\":0,\"cycles_only_runtime\":1,\"torn\":0,\"forced\":0,"
+					"\"lost_at_exit\":0,\"verdict\":\"different\","
+					"\"fields\":[{\"name\":\"cycle\",\"equal\":1,\"differing\":0,\"missing\":0},";
 	struct comparison *comparison = comparison_new();
 	const struct comparison_result *result;
 	char *text = NULL;

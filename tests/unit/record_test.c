@@ -30,8 +30,7 @@ static void tables_are_sound(void **state)
 
 			assert_true(field->what[0]);
 			assert_string_not_equal(field->name, "type");
-			assert_int_equal(strspn(field->name, "abcdefghijklmnopqrstuvwxyz_"),
-					 strlen(field->name));
+			assert_int_equal(strspn(field->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(field->name));
 			/* A second field of the name would be found here. */
 			assert_int_equal(record_field_index(type, field->name), j);
 			if (suffix && strcmp(suffix, "_ns") == 0)
@@ -133,8 +132,8 @@ static void escapes_what_is_not_text(void **state)
 		  "h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x90\xb9" },
 		{ "cut\xe2\x82", "cut\\xe2\\x82", "cut\\xe2\\x82" },
 		{ "\xff\xfe", "\\xff\\xfe", "\\xff\\xfe" },
-		{ "\xc0\xaf", "\\xc0\\xaf", "\\xc0\\xaf" }, /* overlong */
-		{ "\xed\xa0\x80", "\\xed\\xa0\\x80", "\\xed\\xa0\\x80" }, /* surrogate */
+		{ "\xc0\xaf", "\\xc0\\xaf", "\\xc0\\xaf" },				/* overlong */
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80", "\\xed\\xa0\\x80" },		/* surrogate */
 		{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80", "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF */
 		{ "\x80 tail", "\\x80 tail", "\\x80 tail" },
 		{ "a\nb\x1b[2J\x7f", "a\nb\x1b[2J\x7f", "a\\x0ab\\x1b[2J\\x7f" },
@@ -163,20 +162,13 @@ static void numbers_tell_gaps(void **state)
 		uint32_t first, last, count;
 	} feeds[] = {
 		{ 41, CYCLE_NEXT, 0, 0, 0 }, /* attached late */
-		{ 42, CYCLE_NEXT, 0, 0, 0 },
-		{ 44, CYCLE_GAP, 43, 43, 1 },
-		{ 100, CYCLE_GAP, 45, 99, 55 },
-		{ 100, CYCLE_REPEATED, 0, 0, 0 },
-		{ 101, CYCLE_NEXT, 0, 0, 0 },
-		{ 2, CYCLE_BACK, 0, 0, 0 }, /* exec */
-		{ 3, CYCLE_NEXT, 0, 0, 0 },
-		{ 4000000000, CYCLE_GAP, 4, 3999999999, 3999999996 },
-		{ 1, CYCLE_BACK, 0, 0, 0 },
-		{ UINT32_MAX - 1, CYCLE_GAP, 2, UINT32_MAX - 2, UINT32_MAX - 3 },
-		{ UINT32_MAX, CYCLE_NEXT, 0, 0, 0 },
-		{ 0, CYCLE_NEXT, 0, 0, 0 },
-		{ 1, CYCLE_NEXT, 0, 0, 0 },
-		{ 0, CYCLE_BACK, 0, 0, 0 },
+		{ 42, CYCLE_NEXT, 0, 0, 0 },	     { 44, CYCLE_GAP, 43, 43, 1 },
+		{ 100, CYCLE_GAP, 45, 99, 55 },	     { 100, CYCLE_REPEATED, 0, 0, 0 },
+		{ 101, CYCLE_NEXT, 0, 0, 0 },	     { 2, CYCLE_BACK, 0, 0, 0 }, /* exec */
+		{ 3, CYCLE_NEXT, 0, 0, 0 },	     { 4000000000, CYCLE_GAP, 4, 3999999999, 3999999996 },
+		{ 1, CYCLE_BACK, 0, 0, 0 },	     { UINT32_MAX - 1, CYCLE_GAP, 2, UINT32_MAX - 2, UINT32_MAX - 3 },
+		{ UINT32_MAX, CYCLE_NEXT, 0, 0, 0 }, { 0, CYCLE_NEXT, 0, 0, 0 },
+		{ 1, CYCLE_NEXT, 0, 0, 0 },	     { 0, CYCLE_BACK, 0, 0, 0 },
 	};
 	struct cycle_gap tracker = { 0 }, wrapping = { .started = true, .last = UINT32_MAX - 1 };
 	struct cycle_range range;
@@ -198,10 +190,8 @@ static void numbers_tell_gaps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables_are_sound),
-		cmocka_unit_test(setters_make_known),
-		cmocka_unit_test(misuse_aborts),
-		cmocka_unit_test(escapes_what_is_not_text),
+		cmocka_unit_test(tables_are_sound),  cmocka_unit_test(setters_make_known),
+		cmocka_unit_test(misuse_aborts),     cmocka_unit_test(escapes_what_is_not_text),
 		cmocka_unit_test(numbers_tell_gaps),
 	};
 

@@ -46,8 +46,7 @@ static void test_stat_plain(void **state)
 static void test_stat_hostile_comm(void **state)
 {
 	static const char *const comms[] = {
-		"a b c",  ")",		 ") R 1 2 3", "((",	   "",
-		"x) (y)", "\n42 (evil)", ")))))))",   "(sd-pam)", "99 (z) Z 1 1",
+		"a b c", ")", ") R 1 2 3", "((", "", "x) (y)", "\n42 (evil)", ")))))))", "(sd-pam)", "99 (z) Z 1 1",
 	};
 	struct process_stat stat;
 	char line[512];
@@ -67,9 +66,8 @@ static void test_stat_kernel_thread(void **state)
 	struct process_stat stat;
 
 	(void)state;
-	assert_int_equal(parse("2 (kworker/u8:1-events_unbound) I 0 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 7 0",
-			       &stat),
-			 0);
+	assert_int_equal(
+		parse("2 (kworker/u8:1-events_unbound) I 0 0 0 0 -1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 7 0", &stat), 0);
 	assert_true(stat.kernel_thread);
 	assert_string_equal(stat.comm, "kworker/u8:1-ev");
 	assert_int_equal(stat.start_ticks, 7);
@@ -78,8 +76,17 @@ static void test_stat_kernel_thread(void **state)
 static void test_stat_malformed(void **state)
 {
 	static const char *const lines[] = {
-		"", "42", "42 (cat", "42 cat) S 1", "(cat)" TAIL, "x (cat)" TAIL, "-1 (cat)" TAIL,
-		"42 (cat)", "42 (cat) S 1 2 3 4 5", "42 junk (cat)" TAIL, ")42 (",
+		"",
+		"42",
+		"42 (cat",
+		"42 cat) S 1",
+		"(cat)" TAIL,
+		"x (cat)" TAIL,
+		"-1 (cat)" TAIL,
+		"42 (cat)",
+		"42 (cat) S 1 2 3 4 5",
+		"42 junk (cat)" TAIL,
+		")42 (",
 	};
 	struct process_stat stat;
 	char *big;

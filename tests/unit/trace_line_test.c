@@ -15,21 +15,21 @@
 #include "gctap/trace_line.h"
 
 /* Printed by Go 1.19.8. */
-#define GO119                                                                                      \
-	"gc 16 @0.114s 6%: 0.42+0.34+0.024 ms clock, 0.85+0.068/0.23/0+0.048 ms cpu, "             \
+#define GO119                                                                                                          \
+	"gc 16 @0.114s 6%: 0.42+0.34+0.024 ms clock, 0.85+0.068/0.23/0+0.048 ms cpu, "                                 \
 	"30->31->30 MB, 31 MB goal, 0 MB stacks, 0 MB globals, 2 P"
-#define GO119_FORCED                                                                               \
-	"gc 17 @0.089s 2%: 0.23+0.20+0.004 ms clock, 0.46+0/0.25/0+0.008 ms cpu, "                 \
+#define GO119_FORCED                                                                                                   \
+	"gc 17 @0.089s 2%: 0.23+0.20+0.004 ms clock, 0.46+0/0.25/0+0.008 ms cpu, "                                     \
 	"35->35->35 MB, 63 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)"
 /* The form of Go 1.8 to 1.17. */
-#define GO115                                                                                      \
-	"gc 3 @12.007s 11%: 0.066+55+0.005 ms clock, 0.26+1.5/103/0.20+0.021 ms cpu, "             \
+#define GO115                                                                                                          \
+	"gc 3 @12.007s 11%: 0.066+55+0.005 ms clock, 0.26+1.5/103/0.20+0.021 ms cpu, "                                 \
 	"5->6->2 MB, 7 MB goal, 4 P"
-#define GO126_LEAK                                                                                 \
-	"gc 9 @1.000s 0% (checking for goroutine leaks): 0.1+0.2+0.3 ms clock, "                   \
+#define GO126_LEAK                                                                                                     \
+	"gc 9 @1.000s 0% (checking for goroutine leaks): 0.1+0.2+0.3 ms clock, "                                       \
 	"0.1+0/0/0+0.1 ms cpu, 1->1->1 MB, 4 MB goal, 0 MB stacks, 0 MB globals, 8 P (forced)"
-#define LATER                                                                                      \
-	"gc 1 @0.001s 0% (odd, new): 1+2+3 ms clock, 1+2/3/4+5 ms cpu, 1->2->3 MB, 4 MB goal, "    \
+#define LATER                                                                                                          \
+	"gc 1 @0.001s 0% (odd, new): 1+2+3 ms clock, 1+2/3/4+5 ms cpu, 1->2->3 MB, 4 MB goal, "                        \
 	"5 MB stacks, 6 MB globals, 7 MB user arenas, 8 KiB bits, 9 P (forced) (again)"
 
 /* What a reader handed out. */
@@ -109,8 +109,8 @@ static void forget(struct seen *seen)
 }
 
 /* One line of @kind with @cycle and @line, and @text beside it, whatever the chunks. */
-static void assert_one(const char *stream, enum trace_line_kind kind, uint32_t cycle, bool read,
-		       const char *line, const char *text)
+static void assert_one(const char *stream, enum trace_line_kind kind, uint32_t cycle, bool read, const char *line,
+		       const char *text)
 {
 	static const size_t chunks[] = { 100000, 1, 2, 3, 7, 64 };
 
@@ -139,8 +139,7 @@ static void finds_whole_lines(void **state)
 	assert_one("GC forced\n" GO119 "\nscav 0 KiB work\n", TRACE_LINE_WHOLE, 16, true, GO119,
 		   "GC forced\nscav 0 KiB work\n");
 	/* Two lines back to back in one chunk. */
-	struct seen *seen = read_stream(GO119 "\n" GO119_FORCED "\n",
-					sizeof(GO119) + sizeof(GO119_FORCED), 0);
+	struct seen *seen = read_stream(GO119 "\n" GO119_FORCED "\n", sizeof(GO119) + sizeof(GO119_FORCED), 0);
 
 	assert_int_equal(seen->nr_lines, 2);
 	assert_string_equal(seen->texts[1], GO119_FORCED);
@@ -151,9 +150,21 @@ static void finds_whole_lines(void **state)
 static void leaves_other_text_alone(void **state)
 {
 	static const char *const texts[] = {
-		"", "g", "gc", "log", "\n", "a\0b", "gc stats: none\n", "gc 5 objects freed\n",
-		"gc 5\n", "gcc 12 @home\n", "GC forced\n", "magic number\ngc\n",
-		"gc 99999999999999999999 @1.000s\n", "gc - @\n", "gc 5 @home\n again",
+		"",
+		"g",
+		"gc",
+		"log",
+		"\n",
+		"a\0b",
+		"gc stats: none\n",
+		"gc 5 objects freed\n",
+		"gc 5\n",
+		"gcc 12 @home\n",
+		"GC forced\n",
+		"magic number\ngc\n",
+		"gc 99999999999999999999 @1.000s\n",
+		"gc - @\n",
+		"gc 5 @home\n again",
 	};
 
 	(void)state;
@@ -201,6 +212,14 @@ static void rejoins_lines(void **state)
 		   "ms cpu, 30 wolves",
 		   "4 wolves\ngc 16 @0.114s 6%: 0.42+0.34+0.024 ms clock, 0.85+0.068/0.23/0+0.048 "
 		   "ms cpu, 30 wolves\n->31->30 MB, 31 MB goal, 0 MB stacks, 0 MB globals, 2 P\n");
+	/* Not 31, though the line before begins with what 23 begins with. */
+	assert_one("23ms elapsed\ngc 16 @0.114s 6%: 0.42+0.34+0.024 ms clock, "
+		   "0.85+0.068/0.23/0+0.048 ms cpu, 3123ms elapsed\n->31->30 MB, 31 MB goal, 2 P\n",
+		   TRACE_LINE_TORN, 16, true,
+		   "gc 16 @0.114s 6%: 0.42+0.34+0.024 ms clock, 0.85+0.068/0.23/0+0.048 ms cpu, "
+		   "3123ms elapsed",
+		   "23ms elapsed\ngc 16 @0.114s 6%: 0.42+0.34+0.024 ms clock, "
+		   "0.85+0.068/0.23/0+0.048 ms cpu, 3123ms elapsed\n->31->30 MB, 31 MB goal, 2 P\n");
 	assert_one("2026/01/01 wolves\ngc 16 @0.114s 6%: 0.42+0.34+0.024 ms clock, "
 		   "0.85+0.068/0.23/0+0.048 ms cpu, 302026/01/02 wolves\n"
 		   "->31->30 MB, 31 MB goal, 0 MB stacks, 0 MB globals, 2 P\n",
@@ -232,9 +251,8 @@ static void rejoins_a_real_line(void **state)
 	(void)state;
 	assert_int_equal(seen->nr_lines, 1);
 	assert_int_equal(seen->kinds[0], TRACE_LINE_REJOINED);
-	assert_string_equal(seen->texts[0],
-			    "gc 7 @0.029s 8%: 0.45+0.16+0.023 ms clock, 0.90+0/0.20/0+0.046 ms cpu, "
-			    "62->62->0 MB, 86 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)");
+	assert_string_equal(seen->texts[0], "gc 7 @0.029s 8%: 0.45+0.16+0.023 ms clock, 0.90+0/0.20/0+0.046 ms cpu, "
+					    "62->62->0 MB, 86 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)");
 	for (char *line = seen->text; *line; line = strchr(line, '\n') + 1) {
 		assert_int_equal(strncmp(line, "2026/11/22 22:29:00 request ", 28), 0);
 		requests++;
@@ -247,8 +265,7 @@ static void reports_torn_and_truncated(void **state)
 {
 	(void)state;
 	assert_one("gc 5 @foo0.123s 0%: 0.1+0.2+0.3 ms clock\n", TRACE_LINE_TORN, 5, true,
-		   "gc 5 @foo0.123s 0%: 0.1+0.2+0.3 ms clock",
-		   "gc 5 @foo0.123s 0%: 0.1+0.2+0.3 ms clock\n");
+		   "gc 5 @foo0.123s 0%: 0.1+0.2+0.3 ms clock", "gc 5 @foo0.123s 0%: 0.1+0.2+0.3 ms clock\n");
 	/* The number itself is torn. */
 	assert_one("gc tick5 @tick0.123s 0%: 0.1+0.2+0.3 ms clock, 1 P\n", TRACE_LINE_TORN, 1, false,
 		   "gc tick5 @tick0.123s 0%: 0.1+0.2+0.3 ms clock, 1 P",
@@ -307,14 +324,38 @@ static struct account account_of(const char *stream, size_t size)
 }
 
 static const char *const pieces[] = {
-	"gc ", "gc 1 @", "gc 1", "\n", "1", ".", "gc \n", "gc 1 @\n", "x (y)\n", " P\n", " MB, ", "g",
-	"gc 1 @1.000s 1%: \n", "gc 4 @0.001s 0% (", "gc 1 @1.000s 11\n)\n", "0", "2026 x\n", "+",
-	"gc 1 @0.001s 0%: 0+0+0 ms clock, 0+0/0/0+0 ms cpu, 1->1->1 MB, 1 MB a, ", "1 MB a, ", "\0",
-	"gc 1 @0.001s 0%: 0+0+0 ms clock, 0+0/0/0+0 ms cpu, 1111\n\n", GO119, " (forced)\n", "->",
-	"gc 4294967295 @9999999999999999999999999999999999999999.000s ", "s ", "%: ", " ms clock, ",
+	"gc ",
+	"gc 1 @",
+	"gc 1",
+	"\n",
+	"1",
+	".",
+	"gc \n",
+	"gc 1 @\n",
+	"x (y)\n",
+	" P\n",
+	" MB, ",
+	"g",
+	"gc 1 @1.000s 1%: \n",
+	"gc 4 @0.001s 0% (",
+	"gc 1 @1.000s 11\n)\n",
+	"0",
+	"2026 x\n",
+	"+",
+	"gc 1 @0.001s 0%: 0+0+0 ms clock, 0+0/0/0+0 ms cpu, 1->1->1 MB, 1 MB a, ",
+	"1 MB a, ",
+	"\0",
+	"gc 1 @0.001s 0%: 0+0+0 ms clock, 0+0/0/0+0 ms cpu, 1111\n\n",
+	GO119,
+	" (forced)\n",
+	"->",
+	"gc 4294967295 @9999999999999999999999999999999999999999.000s ",
+	"s ",
+	"%: ",
+	" ms clock, ",
 };
 
-#define NR_PIECES (sizeof(pieces) / sizeof(pieces[0]))
+#define NR_PIECES     (sizeof(pieces) / sizeof(pieces[0]))
 #define HOSTILE_BYTES 40000
 
 static uint32_t next_random(uint32_t *random)
@@ -351,8 +392,7 @@ static void survives_hostile_streams(void **state)
 		size_t first = next_random(&random) % NR_PIECES, kinds = 2 + (size_t)round % 8;
 
 		for (size = 0; size < HOSTILE_BYTES;)
-			size = append_piece(stream, size,
-					    (first + 7 * (next_random(&random) % kinds)) % NR_PIECES);
+			size = append_piece(stream, size, (first + 7 * (next_random(&random) % kinds)) % NR_PIECES);
 		assert_int_equal(account_of(stream, size).bytes, size);
 	}
 	free(stream);
@@ -444,8 +484,8 @@ enum writer {
 	WRITER_PLAIN,
 	WRITER_JSON,
 	WRITER_DIGITS, /* digits that could be ours, each line different */
-	WRITER_ALL, /* any of the above */
-	WRITER_BITS, /* without newline */
+	WRITER_ALL,    /* any of the above */
+	WRITER_BITS,   /* without newline */
 	WRITERS,
 };
 
@@ -485,8 +525,7 @@ struct torn_stream {
 };
 
 /* Between two operands others write with a chance of one in @rarely. */
-static void make_torn_stream(struct torn_stream *stream, enum writer writer, uint32_t rarely,
-			     uint32_t *random)
+static void make_torn_stream(struct torn_stream *stream, enum writer writer, uint32_t rarely, uint32_t *random)
 {
 	struct operands operands;
 
@@ -502,8 +541,7 @@ static void make_torn_stream(struct torn_stream *stream, enum writer writer, uin
 				size_t before = stream->size;
 
 				write_foreign(stream->bytes, &stream->size, writer, random);
-				append(stream->foreign, &stream->foreign_size,
-				       stream->bytes + before);
+				append(stream->foreign, &stream->foreign_size, stream->bytes + before);
 			}
 		}
 		line[strlen(line) - 1] = '\0';
@@ -539,6 +577,24 @@ static size_t check_torn_stream(const struct torn_stream *stream, size_t chunk)
 	return known;
 }
 
+/* What comes out may not depend on how the stream was cut into chunks. */
+static void assert_chunks_do_not_matter(const struct torn_stream *stream)
+{
+	struct seen *one = read_stream(stream->bytes, stream->size, 4096);
+	struct seen *other = read_stream(stream->bytes, stream->size, 61);
+
+	assert_int_equal(one->nr_lines, other->nr_lines);
+	for (size_t i = 0; i < one->nr_lines; i++) {
+		assert_int_equal(one->kinds[i], other->kinds[i]);
+		assert_int_equal(one->cycles[i], other->cycles[i]);
+		assert_string_equal(one->texts[i], other->texts[i]);
+	}
+	assert_int_equal(one->size, other->size);
+	assert_memory_equal(one->text, other->text, one->size);
+	forget(one);
+	forget(other);
+}
+
 static void never_invents_a_line(void **state)
 {
 	static const uint32_t rarely[] = { 2, 5, 20, 400 };
@@ -553,7 +609,7 @@ static void never_invents_a_line(void **state)
 
 			make_torn_stream(stream, writer, writer ? rarely[i] : 1000000000, &random);
 			known = check_torn_stream(stream, 0);
-			assert_int_equal(check_torn_stream(stream, 4096), known);
+			assert_chunks_do_not_matter(stream);
 			if (writer == WRITER_NONE)
 				assert_int_equal(known, TORN_CYCLES);
 			else if (writer <= WRITER_JSON && rarely[i] > 2)
@@ -563,8 +619,7 @@ static void never_invents_a_line(void **state)
 	free(stream);
 }
 
-static void assert_field(const struct trace_field *field, const char *name, const char *text,
-			 bool flag)
+static void assert_field(const struct trace_field *field, const char *name, const char *text, bool flag)
 {
 	assert_string_equal(field->name, name);
 	assert_int_equal(field->length, strlen(text));
@@ -589,27 +644,46 @@ static void assert_split(const char *line, const struct named *named, size_t cou
 static void splits_lines(void **state)
 {
 	static const struct named old[] = {
-		{ "cycle", "3", false }, { "start_seconds", "12.007", false },
-		{ "cpu_percent", "11", false }, { "clock_sweep_term", "0.066", false },
-		{ "clock_mark", "55", false }, { "clock_mark_term", "0.005", false },
-		{ "cpu_sweep_term", "0.26", false }, { "cpu_assist", "1.5", false },
-		{ "cpu_background", "103", false }, { "cpu_idle", "0.20", false },
-		{ "cpu_mark_term", "0.021", false }, { "heap_start", "5", false },
-		{ "heap_end", "6", false }, { "heap_marked", "2", false },
-		{ "heap_goal", "7", false }, { "processors", "4", false },
+		{ "cycle", "3", false },
+		{ "start_seconds", "12.007", false },
+		{ "cpu_percent", "11", false },
+		{ "clock_sweep_term", "0.066", false },
+		{ "clock_mark", "55", false },
+		{ "clock_mark_term", "0.005", false },
+		{ "cpu_sweep_term", "0.26", false },
+		{ "cpu_assist", "1.5", false },
+		{ "cpu_background", "103", false },
+		{ "cpu_idle", "0.20", false },
+		{ "cpu_mark_term", "0.021", false },
+		{ "heap_start", "5", false },
+		{ "heap_end", "6", false },
+		{ "heap_marked", "2", false },
+		{ "heap_goal", "7", false },
+		{ "processors", "4", false },
 	};
 	static const struct named later[] = {
-		{ "cycle", "1", false }, { "start_seconds", "0.001", false },
-		{ "cpu_percent", "0", false }, { "odd__new", "odd, new", true },
-		{ "clock_sweep_term", "1", false }, { "clock_mark", "2", false },
-		{ "clock_mark_term", "3", false }, { "cpu_sweep_term", "1", false },
-		{ "cpu_assist", "2", false }, { "cpu_background", "3", false },
-		{ "cpu_idle", "4", false }, { "cpu_mark_term", "5", false },
-		{ "heap_start", "1", false }, { "heap_end", "2", false },
-		{ "heap_marked", "3", false }, { "heap_goal", "4", false },
-		{ "stacks", "5", false }, { "globals", "6", false },
-		{ "user_arenas", "7", false }, { "KiB_bits", "8", false },
-		{ "processors", "9", false }, { "forced", "forced", true },
+		{ "cycle", "1", false },
+		{ "start_seconds", "0.001", false },
+		{ "cpu_percent", "0", false },
+		{ "odd__new", "odd, new", true },
+		{ "clock_sweep_term", "1", false },
+		{ "clock_mark", "2", false },
+		{ "clock_mark_term", "3", false },
+		{ "cpu_sweep_term", "1", false },
+		{ "cpu_assist", "2", false },
+		{ "cpu_background", "3", false },
+		{ "cpu_idle", "4", false },
+		{ "cpu_mark_term", "5", false },
+		{ "heap_start", "1", false },
+		{ "heap_end", "2", false },
+		{ "heap_marked", "3", false },
+		{ "heap_goal", "4", false },
+		{ "stacks", "5", false },
+		{ "globals", "6", false },
+		{ "user_arenas", "7", false },
+		{ "KiB_bits", "8", false },
+		{ "processors", "9", false },
+		{ "forced", "forced", true },
 		{ "again", "again", true },
 	};
 	struct trace_field fields[TRACE_FIELDS_MAX];
@@ -624,7 +698,9 @@ static void splits_lines(void **state)
 	assert_field(&fields[3], "goroutine_leak_check", "checking for goroutine leaks", true);
 	/* gctap shows as "?" what it could not read. */
 	assert_int_equal(trace_line_split("gc 3 @?s 11%: ?+55+0.005 ms clock, 0.26+1.5/103/?+0.021 "
-					  "ms cpu, 5->6->? MB, ? MB goal, 4 P", fields), 16);
+					  "ms cpu, 5->6->? MB, ? MB goal, 4 P",
+					  fields),
+			 16);
 	assert_field(&fields[14], "heap_goal", "?", false);
 }
 

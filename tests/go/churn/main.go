@@ -18,7 +18,7 @@ import (
 
 const (
 	workers  = 4
-	maxDepth = 12000
+	maxDepth = 40000
 )
 
 type node struct {
@@ -35,16 +35,23 @@ var foreign = func() {}
 const plenty = 1 << 60
 
 var (
-	ration int64 = plenty // how many trees the workers may still allocate
-	stop   int32
+	ration  int64 // how many trees the workers may still allocate
+	shift   int32 // the workers change their stacks with every shift
+	settled int32 // how many have done so
+	stop    int32
 )
 
 func stopped() bool { return atomic.LoadInt32(&stop) != 0 }
 
-func awaitRation() {
-	for atomic.AddInt64(&ration, -1) < 0 && !stopped() {
+// awaitRation tells whether the shift that the worker began goes on.
+func awaitRation(begun int32) bool {
+	for atomic.AddInt64(&ration, -1) < 0 {
+		if stopped() || atomic.LoadInt32(&shift) != begun {
+			return false
+		}
 		time.Sleep(200 * time.Microsecond)
 	}
+	return !stopped() && atomic.LoadInt32(&shift) == begun
 }
 
 func tree(random *rand.Rand, depth int) *node {
@@ -56,20 +63,19 @@ func tree(random *rand.Rand, depth int) *node {
 	return n
 }
 
-// descend allocates from the bottom of a stack of the given depth and holds on to it from every
-// frame above, so that a collection finds the whole stack in use.
-//
-//go:noinline
-func descend(random *rand.Rand, depth int, window []*node) *node {
-	if depth > 0 {
-		var frame [16]*node
-		frame[depth%16] = descend(random, depth-1, window)
-		return frame[depth%16]
+// workShift keeps replacing trees in a window, which is what stays alive: its size is another in
+// every shift, so the heap goal moves.
+func workShift(random *rand.Rand) *node {
+	begun := atomic.LoadInt32(&shift)
+	atomic.AddInt32(&settled, 1)
+	if !awaitRation(begun) {
+		return nil
 	}
-	for i := 0; i < 200 && !stopped(); i++ {
-		awaitRation()
+	window := make([]*node, 50+500*(random.Intn(8)))
+	for i := 0; awaitRation(begun); i++ {
 		window[random.Intn(len(window))] = tree(random, random.Intn(5))
 		if i%16 == 0 {
+			foreign()
 			// Else the cycles follow so closely that the forced ones come late.
 			time.Sleep(50 * time.Microsecond)
 		}
@@ -77,13 +83,22 @@ func descend(random *rand.Rand, depth int, window []*node) *node {
 	return window[0]
 }
 
-// The window is what stays alive: its size follows a sawtooth, so the heap goal moves.
+// descend works at the bottom of a stack of the given depth, with a pointer in every frame above.
+//
+//go:noinline
+func descend(random *rand.Rand, depth int) *node {
+	if depth == 0 {
+		return workShift(random)
+	}
+	var frame [16]*node
+	frame[depth%16] = descend(random, depth-1)
+	return frame[depth%16]
+}
+
 func work(seed int64, share []*node) {
 	random := rand.New(rand.NewSource(seed))
-	for round := 1; !stopped(); round++ {
-		window := make([]*node, 50+500*(round%8))
-		share[random.Intn(len(share))] = descend(random, random.Intn(maxDepth), window)
-		foreign()
+	for !stopped() {
+		share[random.Intn(len(share))] = descend(random, random.Intn(maxDepth))
 	}
 }
 
@@ -98,33 +113,41 @@ func startWorkers(done *sync.WaitGroup) {
 	}
 }
 
-// In old runtimes (1.19 has it, 1.21 has not) gcStart writes work.userForced before it has the lock
-// that the end of a cycle holds, so the runtime's own line can say of a cycle what is true of the
-// next. Therefore all is quiet around a forced cycle, and in it the workers allocate only a little.
-func force() {
+// In old runtimes the line is not all settled when it is printed, and the runtime's own may then say
+// something else than what was true a moment before: gcStart writes work.userForced for the next
+// cycle before it has the lock (1.19 has it so, 1.21 has not), and 1.19 prints maxStackScan, which
+// any stack that grows changes. Therefore stacks change and cycles are forced when all is quiet, and
+// in a forced cycle the workers allocate only a little.
+func changeShift(act func()) {
 	atomic.StoreInt64(&ration, 0)
 	time.Sleep(10 * time.Millisecond)
+	atomic.StoreInt32(&settled, 0)
+	atomic.AddInt32(&shift, 1)
+	for atomic.LoadInt32(&settled) < workers {
+		time.Sleep(200 * time.Microsecond)
+	}
 	atomic.StoreInt64(&ration, 64)
-	runtime.GC()
+	act()
 	time.Sleep(2 * time.Millisecond)
 	atomic.StoreInt64(&ration, plenty)
 }
 
 func runUntil(cycles, forcedEvery uint) {
 	var stats runtime.MemStats
-	var forced uint
+	act, every, forced := runtime.GC, uint32(forcedEvery), uint(0)
 	if forcedEvery > 0 {
 		forced = cycles / forcedEvery
+	} else {
+		act, every = func() {}, 5
 	}
-	forceAt := uint32(forcedEvery)
-	for {
+	for changeAt := uint32(0); ; {
 		runtime.ReadMemStats(&stats)
 		if uint(stats.NumGC) >= cycles && uint(stats.NumForcedGC) >= forced {
 			return
 		}
-		if forcedEvery > 0 && stats.NumGC >= forceAt {
-			force()
-			forceAt += uint32(forcedEvery)
+		if stats.NumGC >= changeAt {
+			changeShift(act)
+			changeAt += every
 		}
 		time.Sleep(200 * time.Microsecond)
 	}
