@@ -37,6 +37,8 @@ struct emu_hooks {
 	enum emu_answer (*call)(struct emu *emu, uint64_t target, void *context, struct failure *failure);
 	/* The concrete half of a leaf: any number will do, but always the same in one run. */
 	uint64_t (*concrete)(const struct expr_node *leaf, void *context);
+	/* A run begins: registers may be set. May be NULL. */
+	void (*prepare)(struct emu *emu, void *context);
 	/* A conditional branch depends on @a or @b (either may be EXPR_NONE). May be NULL. */
 	void (*branch)(uint64_t address, expr_id a, expr_id b, void *context);
 	void *context;
@@ -78,6 +80,7 @@ struct emu_instruction {
 	bool call; /* direct: target is set */
 	bool conditional_branch; /* direct: target is set */
 	bool sets_flags_from_memory; /* compares 4 bytes at memory_address (absolute) with 0 */
+	bool takes_address; /* loads memory_address (absolute) itself into a register */
 	uint64_t target, memory_address;
 	char text[96]; /* mnemonic and operands */
 };

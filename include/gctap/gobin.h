@@ -64,8 +64,8 @@ int gobin_each_function_name(struct gobin *gobin, int (*callback)(const char *na
 int gobin_function_by_address(struct gobin *gobin, uint64_t address, struct gobin_function *function);
 
 /*
- * Source position of an address, file as the compiler wrote it. The innermost
- * function's position is given where calls were inlined.
+ * Source position of an address in the function that it belongs to, file as the compiler wrote it. In
+ * code that was inlined from another file it is that of the call.
  */
 int gobin_line(struct gobin *gobin, uint64_t address, const char **file, uint32_t *line);
 

@@ -80,6 +80,12 @@ struct recipe {
 int recipe_solve_gctrace(struct gobin *gobin, struct recipe **out, struct failure *failure);
 void recipe_free(struct recipe *recipe);
 
+/*
+ * Address of gcController.gcPercentHeapGoal: the goal that GOGC alone sets. A cycle whose goal is
+ * below it was started by the memory limit. -ENOENT: this version has no memory limit (before 1.19).
+ */
+int recipe_percent_goal(struct gobin *gobin, uint64_t *address, struct failure *failure);
+
 /* What the probe at @address (the recipe's probe_address or reread_address) has to copy. */
 void recipe_capture(const struct recipe *recipe, uint64_t address, struct gctap_capture *capture);
 

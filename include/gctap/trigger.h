@@ -16,16 +16,28 @@
 
 struct trigger;
 
-/* Where to attach, as a position in the file, and what to take there. */
-int trigger_point(struct gobin *gobin, uint64_t *file_offset, struct gctap_capture *capture, struct failure *failure);
+/* Where to attach, and what to take there: the stack; and, where has_goal, the heap goal of GOGC, eight bytes. */
+struct trigger_plan {
+	uint64_t file_offset;
+	struct gctap_capture stack;
+	bool has_goal;
+	struct gctap_capture goal;
+};
+
+int trigger_plan(struct gobin *gobin, struct trigger_plan *plan, struct failure *failure);
 
 /* From an event of that point; the gobin must outlive it. NULL when out of memory. */
 struct trigger *trigger_new(struct gobin *gobin, const struct gctap_event *event);
 void trigger_free(struct trigger *trigger);
 
-/* Fills the trigger_* fields; @values are those of the cycle that it started. The record's texts point into it. */
-void trigger_describe(struct trigger *trigger, const struct recipe_values *values, const struct recipe *recipe,
-		      struct record *record);
+/* The event of the goal, which comes before or behind that of the stack. False: could not be read. */
+bool trigger_goal(const struct gctap_event *event, uint64_t *percent_goal);
+
+/*
+ * Fills the trigger_* fields of the cycle that it started, whose other fields are filled already. The
+ * record's texts point into it. @percent_goal: bytes, NULL when unknown.
+ */
+void trigger_describe(struct trigger *trigger, const uint64_t *percent_goal, struct record *record);
 
 /* The gctrace line with " <- why, function file:line" behind it; after trigger_describe(). */
 const char *trigger_line(struct trigger *trigger, const char *line);

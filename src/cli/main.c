@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -37,8 +41,27 @@ static int run(const struct command *command, int argc, char **argv)
 	return command->run(argc - 1, argv + 1);
 }
 
+/* What we inherit may be odd: closed standard descriptors, an ignored SIGCHLD, a low limit of descriptors. */
+static void normalise(void)
+{
+	struct rlimit limit;
+	int fd = open("/dev/null", O_RDWR);
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = dup(fd);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	signal(SIGCHLD, SIG_DFL);
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
+		/* Two descriptors for each traced process. */
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
+	normalise();
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_TROUBLE;

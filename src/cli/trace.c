@@ -209,6 +209,7 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 	struct session_options session = {
 		.trigger = run->options->trigger,
 		.origins = run->options->nr_files || run->options->nr_pids > 1,
+		.cycles_max = (uint64_t)run->options->count,
 		.ring_bytes = run->options->ring_bytes,
 		.on_record = on_record,
 		.on_note = cli_note,

@@ -414,6 +414,8 @@ static void start(struct emu *emu, uint64_t address, struct expr_pool *pool)
 	for (unsigned i = 0; i < EMU_VECTORS; i++)
 		for (unsigned lane = 0; lane < EMU_LANES; lane++)
 			emu->vectors[i][lane] = value_opaque(emu, 0);
+	if (emu->options.hooks.prepare)
+		emu->options.hooks.prepare(emu, emu->options.hooks.context);
 }
 
 static int check_budget(const struct emu *emu, struct failure *failure)

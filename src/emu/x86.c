@@ -209,6 +209,9 @@ static void describe(const struct insn *insn, struct emu_instruction *out)
 		   second->kind == OPERAND_IMMEDIATE && second->value == 0) {
 		out->sets_flags_from_memory = true;
 		out->memory_address = (uint64_t)first->value;
+	} else if (insn->id == X86_INS_LEA && second->reg == EMU_NO_REGISTER && second->index == EMU_NO_REGISTER) {
+		out->takes_address = true;
+		out->memory_address = (uint64_t)second->value;
 	}
 }
 

@@ -305,8 +305,12 @@ static bool varint(const struct gobin *gobin, uint64_t *position, uint32_t *valu
 	return false;
 }
 
-/* Walks a pc-value table: pairs of (zigzag value delta, pc delta), values from -1. */
-static bool pc_value(const struct gobin *gobin, uint64_t position, uint64_t entry, uint64_t address, int32_t *value)
+/*
+ * Walks a pc-value table: pairs of (zigzag value delta, pc delta), values from
+ * -1. With @wanted, also the last address up to @address that has that value.
+ */
+static bool pc_value(const struct gobin *gobin, uint64_t position, uint64_t entry, uint64_t address, int32_t *value,
+		     const int32_t *wanted, uint64_t *last)
 {
 	uint64_t pc = entry;
 
@@ -318,6 +322,8 @@ static bool pc_value(const struct gobin *gobin, uint64_t position, uint64_t entr
 			return false;
 		*value = (int32_t)((uint32_t)*value + ((delta >> 1) ^ -(delta & 1)));
 		pc += (uint64_t)step * gobin->table.quantum;
+		if (wanted && *value == *wanted)
+			*last = address < pc ? address : pc - 1;
 		if (address < pc)
 			return true;
 	}
@@ -352,7 +358,8 @@ int gobin_line(struct gobin *gobin, uint64_t address, const char **file, uint32_
 	uint64_t base = table->form == PCLNTAB_GO12 ? 0 : table->pc_values;
 	uint64_t fields, entry;
 	const uint8_t *bytes;
-	int32_t number;
+	int32_t number, unused;
+	uint64_t own;
 	uint32_t index, unit = 0;
 
 	if (!index_of(gobin, address, &index) || !function_entry(gobin, index, &entry) ||
@@ -363,11 +370,17 @@ int gobin_line(struct gobin *gobin, uint64_t address, const char **file, uint32_
 		return -ENOENT;
 	if (table->form != PCLNTAB_GO12)
 		unit = u32_of(bytes + 28);
-	if (!pc_value(gobin, base + u32_of(bytes + 20), entry, address, &number) || number < 0)
-		return -ENOENT;
-	*line = (uint32_t)number;
-	if (!pc_value(gobin, base + u32_of(bytes + 16), entry, address, &number))
+	/*
+	 * Where a call was inlined, the tables name the inlined function's file. The compiler leaves a
+	 * mark with the position of the call in front of it: the last address of our own file.
+	 */
+	own = address;
+	if (!pc_value(gobin, base + u32_of(bytes + 16), entry, entry, &number, NULL, NULL) ||
+	    !pc_value(gobin, base + u32_of(bytes + 16), entry, address, &unused, &number, &own))
 		return -ENOENT;
 	*file = file_name(gobin, unit, number);
-	return *file ? 0 : -ENOENT;
+	if (!*file || !pc_value(gobin, base + u32_of(bytes + 20), entry, own, &number, NULL, NULL) || number < 0)
+		return -ENOENT;
+	*line = (uint32_t)number;
+	return 0;
 }

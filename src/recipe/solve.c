@@ -414,7 +414,7 @@ int solver_new(struct gobin *gobin, struct solver **out, struct failure *failure
 		.symbolic_end = module->enoptrbss,
 		.instructions_max = INSTRUCTIONS_MAX,
 		.nanoseconds_max = NANOSECONDS_MAX,
-		.hooks = { on_call, concrete, on_branch, solver },
+		.hooks = { .call = on_call, .concrete = concrete, .branch = on_branch, .context = solver },
 	};
 	int error;
 

@@ -41,7 +41,7 @@ static uint64_t no_number(const struct expr_node *leaf, void *context)
 static int find_branch(struct gobin *gobin, const struct gobin_function *function, uint64_t *address,
 		       struct failure *failure)
 {
-	struct emu_options options = { .image = gobin_image(gobin), .hooks = { no_call, no_number, NULL, NULL } };
+	struct emu_options options = { .image = gobin_image(gobin), .hooks = { .call = no_call, .concrete = no_number } };
 	struct emu_instruction instruction;
 	struct emu *emu;
 	uint64_t at = function->entry;
@@ -63,7 +63,21 @@ static int find_branch(struct gobin *gobin, const struct gobin_function *functio
 	return error;
 }
 
-int trigger_point(struct gobin *gobin, uint64_t *file_offset, struct gctap_capture *capture, struct failure *failure)
+/* A version without a memory limit needs no second reading; one that hides its goal shows "heap_goal" for both. */
+static void plan_goal(struct gobin *gobin, uint64_t probe, struct trigger_plan *plan)
+{
+	uint64_t address;
+
+	if (recipe_percent_goal(gobin, &address, NULL))
+		return;
+	plan->has_goal = true;
+	plan->goal.flags = GCTAP_CAPTURE_IF_NOT_BELOW_EQUAL;
+	plan->goal.nr_windows = 1;
+	plan->goal.windows[0] = (struct gctap_window){ .delta = (int64_t)(address - probe), .length = 8,
+						       .base = GCTAP_BASE_IP };
+}
+
+int trigger_plan(struct gobin *gobin, struct trigger_plan *plan, struct failure *failure)
 {
 	struct gobin_function function;
 	uint64_t address;
@@ -72,11 +86,14 @@ int trigger_point(struct gobin *gobin, uint64_t *file_offset, struct gctap_captu
 	if (error)
 		return failure_set(failure, error, "the binary has no %s: --trigger cannot work", FUNCTION);
 	error = find_branch(gobin, &function, &address, failure);
-	if (!error && image_offset_of(gobin_image(gobin), address, file_offset))
+	memset(plan, 0, sizeof(*plan));
+	if (!error && image_offset_of(gobin_image(gobin), address, &plan->file_offset))
 		error = failure_set(failure, -EFAULT, "%s is not in the file", FUNCTION);
-	memset(capture, 0, sizeof(*capture));
-	capture->flags = GCTAP_CAPTURE_STACK | GCTAP_CAPTURE_IF_NOT_BELOW_EQUAL | GCTAP_CAPTURE_IN_PROLOGUE;
-	return error;
+	if (error)
+		return error;
+	plan->stack.flags = GCTAP_CAPTURE_STACK | GCTAP_CAPTURE_IF_NOT_BELOW_EQUAL | GCTAP_CAPTURE_IN_PROLOGUE;
+	plan_goal(gobin, address, plan);
+	return 0;
 }
 
 static bool is_runtime(const char *name)
@@ -150,11 +167,26 @@ void trigger_free(struct trigger *trigger)
 	free(trigger);
 }
 
-void trigger_describe(struct trigger *trigger, const struct recipe_values *values, const struct recipe *recipe,
-		      struct record *record)
+bool trigger_goal(const struct gctap_event *event, uint64_t *percent_goal)
 {
-	(void)values;
-	(void)recipe;
+	if (!(event->windows_read & 1) || event->payload_bytes < sizeof(*percent_goal))
+		return false;
+	memcpy(percent_goal, event->payload, sizeof(*percent_goal));
+	return true;
+}
+
+/* The limit has lowered the goal below what GOGC had set. */
+static bool below(const uint64_t *percent_goal, const struct record *record)
+{
+	const struct value *goal = &record->values[record_field_index(record->type, "heap_goal_bytes")];
+
+	return percent_goal && goal->known && goal->u < *percent_goal;
+}
+
+void trigger_describe(struct trigger *trigger, const uint64_t *percent_goal, struct record *record)
+{
+	if (trigger->reason && !strcmp(trigger->reason, "heap_goal") && below(percent_goal, record))
+		trigger->reason = "memory_limit";
 	record_set_text(record, "trigger", trigger->reason);
 	record_set_text(record, "trigger_function", trigger->function);
 	record_set_text(record, "trigger_file", trigger->file);

@@ -39,12 +39,14 @@ struct process {
 	struct cycle_gap gap;
 	uint64_t cycles;
 	struct trigger *trigger; /* of the cycle that is under way */
-	uint32_t points[3];
+	uint64_t percent_goal; /* heap goal of GOGC when it began, bytes */
+	bool goal_known;
+	uint32_t points[4];
 	unsigned nr_points;
 	bool named, announced, ended;
 };
 
-enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER, POINT_REREAD };
+enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER, POINT_GOAL, POINT_REREAD };
 
 struct point {
 	enum point_kind kind;
@@ -336,7 +338,7 @@ static int attach(struct session *session, struct binary *binary, struct process
 {
 	const struct recipe *recipe = binary->recipe;
 	struct gctap_capture capture;
-	uint64_t offset;
+	struct trigger_plan plan;
 	int error;
 
 	recipe_capture(recipe, recipe->probe_address, &capture);
@@ -347,8 +349,13 @@ static int attach(struct session *session, struct binary *binary, struct process
 	}
 	if (error || !session->options.trigger)
 		return error;
-	error = trigger_point(binary->gobin, &offset, &capture, failure);
-	return error ? error : add_point(session, POINT_TRIGGER, binary, process, fd, offset, &capture, failure);
+	error = trigger_plan(binary->gobin, &plan, failure);
+	/* Two probes of one place are served in one trap; which one comes first is the kernel's affair. */
+	if (!error)
+		error = add_point(session, POINT_TRIGGER, binary, process, fd, plan.file_offset, &plan.stack, failure);
+	if (!error && plan.has_goal)
+		error = add_point(session, POINT_GOAL, binary, process, fd, plan.file_offset, &plan.goal, failure);
+	return error;
 }
 
 static void set_origin(const struct session *session, struct process *process)
@@ -522,7 +529,8 @@ static void take_cycle(struct session *session, struct process *process, const s
 	gc_cycle_decode(binary->recipe, &binary->layout, event, session->page_bytes, session->wall_offset_ns, cycle);
 	number_cycle(session, process);
 	if (process->trigger) {
-		trigger_describe(process->trigger, &cycle->values, binary->recipe, &cycle->record);
+		trigger_describe(process->trigger, process->goal_known ? &process->percent_goal : NULL,
+				 &cycle->record);
 		cycle->record.text = trigger_line(process->trigger, cycle->line);
 	}
 	cycle->record.origin = process->origin[0] ? process->origin : NULL;
@@ -531,6 +539,7 @@ static void take_cycle(struct session *session, struct process *process, const s
 	emit(session, &cycle->record);
 	trigger_free(process->trigger);
 	process->trigger = NULL;
+	process->goal_known = false;
 }
 
 static void take_trigger(struct process *process, const struct gctap_event *event)
@@ -556,7 +565,8 @@ static int on_event(const struct gctap_event *event, void *context)
 	struct process *process;
 
 	/* Of a point that was taken away while the event was under way. */
-	if (point->kind == POINT_NONE)
+	if (point->kind == POINT_NONE ||
+	    (session->options.cycles_max && session->cycles >= session->options.cycles_max))
 		return 0;
 	process = find_process(session, event, point);
 	if (!process)
@@ -567,6 +577,9 @@ static int on_event(const struct gctap_event *event, void *context)
 		break;
 	case POINT_TRIGGER:
 		take_trigger(process, event);
+		break;
+	case POINT_GOAL:
+		process->goal_known = trigger_goal(event, &process->percent_goal);
 		break;
 	default:
 		take_reread(session, process, event);
