@@ -9,7 +9,8 @@
 
 #define STACK_ADDRESS	0x00007ead00000000ull /* where the emulated frame lies: no image is there */
 #define STACK_BYTES	(1u << 20) /* on either side of it */
-#define INSNS		(1u << 13) /* cache slots */
+#define INSNS		(1u << 12) /* decoded instructions at most */
+#define INSN_SLOTS	(2 * INSNS) /* of the table that finds them */
 #define CELLS		(1u << 14) /* of 8 bytes of written memory */
 #define DEPTH_MAX	64u
 #define INSN_BYTES_MAX	16u
@@ -91,7 +92,8 @@ int emu_unknown(const struct insn *insn, struct failure *failure)
 
 static struct cell *cell_at(struct emu *emu, uint64_t key, bool create)
 {
-	uint32_t slot = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 40) & (CELLS - 1);
+	/* Neighbours stay neighbours: what is written is mostly one frame, and few pages are touched. */
+	uint32_t slot = (uint32_t)key & (CELLS - 1);
 
 	for (;; slot = (slot + 1) & (CELLS - 1)) {
 		struct cell *cell = &emu->cells[slot];
@@ -288,8 +290,9 @@ int emu_new(const struct emu_options *options, struct emu **out, struct failure 
 	else
 		error = open_capstone(emu, failure);
 	emu->insns = calloc(INSNS, sizeof(*emu->insns));
+	emu->insn_slots = calloc(INSN_SLOTS, sizeof(*emu->insn_slots));
 	emu->cells = calloc(CELLS, sizeof(*emu->cells));
-	if (!error && (!emu->insns || !emu->cells))
+	if (!error && (!emu->insns || !emu->insn_slots || !emu->cells))
 		error = failure_set(failure, -ENOMEM, "out of memory");
 	if (error) {
 		emu_free(emu);
@@ -308,6 +311,7 @@ void emu_free(struct emu *emu)
 	if (emu->capstone)
 		cs_close(&emu->capstone);
 	free(emu->insns);
+	free(emu->insn_slots);
 	free(emu->cells);
 	free(emu);
 }
@@ -329,25 +333,27 @@ static size_t code_at(struct image *image, uint64_t address, const uint8_t **cod
 /* The instruction at an address, decoded once. */
 static int insn_at(struct emu *emu, uint64_t address, const struct insn **out, struct failure *failure)
 {
-	uint32_t slot = (uint32_t)((address * 0x9e3779b97f4a7c15ull) >> 40) & (INSNS - 1);
+	uint32_t slot = (uint32_t)((address * 0x9e3779b97f4a7c15ull) >> 40) & (INSN_SLOTS - 1);
+	struct insn *insn = &emu->insns[emu->nr_insns];
 	const uint8_t *code;
 	uint64_t at = address;
 	size_t left;
 
-	while (emu->insns[slot].id && emu->insns[slot].address != address)
-		slot = (slot + 1) & (INSNS - 1);
-	*out = &emu->insns[slot];
-	if (emu->insns[slot].id)
-		return 0;
-	if (emu->nr_insns >= INSNS / 2)
+	for (; emu->insn_slots[slot]; slot = (slot + 1) & (INSN_SLOTS - 1)) {
+		*out = &emu->insns[emu->insn_slots[slot] - 1];
+		if ((*out)->address == address)
+			return 0;
+	}
+	if (emu->nr_insns == INSNS)
 		return failure_set(failure, -ENOBUFS, "more code than allowed around 0x%" PRIx64, address);
 	left = code_at(emu->options.image, address, &code);
 	if (!left)
 		return failure_set(failure, -EFAULT, "no code at 0x%" PRIx64, address);
 	if (!cs_disasm_iter(emu->capstone, &code, &left, &at, emu->scratch))
 		return failure_set(failure, -EILSEQ, "bytes at 0x%" PRIx64 " cannot be decoded", address);
-	emu->insns[slot].unsupported = !emu->arch->decode(emu->scratch, &emu->insns[slot]);
-	emu->nr_insns++;
+	insn->unsupported = !emu->arch->decode(emu->scratch, insn);
+	emu->insn_slots[slot] = (uint16_t)++emu->nr_insns;
+	*out = insn;
 	return 0;
 }
 

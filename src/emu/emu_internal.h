@@ -29,7 +29,7 @@ struct operand {
 /* One decoded instruction, as the architecture's step() wants it. */
 struct insn {
 	uint64_t address;
-	uint16_t id; /* Capstone's; 0: slot is empty */
+	uint16_t id; /* Capstone's */
 	uint8_t size;
 	uint8_t nr_operands;
 	bool repeat; /* rep prefix */
@@ -68,7 +68,8 @@ struct emu {
 	const struct arch *arch;
 	csh capstone;
 	cs_insn *scratch;
-	struct insn *insns; /* cache, open addressing by address */
+	struct insn *insns; /* decoded so far, in the order of decoding */
+	uint16_t *insn_slots; /* open addressing by address; index in insns + 1 */
 	uint32_t nr_insns;
 	struct cell *cells;
 	uint32_t nr_cells, generation;

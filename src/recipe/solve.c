@@ -16,6 +16,7 @@
 #define NANOSECONDS_MAX		2000000000u
 #define TEXT_MAX		256u /* bytes of one printed string */
 #define TRUTHS_MAX		16u
+#define BRANCHES		256u
 #define CHECK_ROUNDS		8u
 
 enum { RAX = 0, RCX = 1, RBX = 3 }; /* the first three argument registers of ABIInternal: rax, rbx, rcx */
@@ -43,6 +44,7 @@ struct solver {
 	size_t line_length;
 	struct truth truths[TRUTHS_MAX];
 	unsigned nr_truths;
+	uint64_t branches[BRANCHES]; /* looked at before, by hash: loops come by hundreds of times */
 	bool floats[1024]; /* by expr_id of the pool that is checked: leaf is read as a double */
 	const struct recipe *recipe;
 };
@@ -131,9 +133,9 @@ static void on_branch(uint64_t address, expr_id a, expr_id b, void *context)
 {
 	struct solver *solver = context;
 
-	(void)address;
-	if (solver->round || !solver->pool)
+	if (solver->round || !solver->pool || solver->branches[address % BRANCHES] == address)
 		return;
+	solver->branches[address % BRANCHES] = address;
 	expr_each_leaf(solver->pool, a, note_truth, solver);
 	expr_each_leaf(solver->pool, b, note_truth, solver);
 }
@@ -679,6 +681,7 @@ int solver_solve(struct solver *solver, const struct block *block, struct recipe
 	solver->pool = expr_pool_new();
 	solver->block = block;
 	solver->nr_truths = 0;
+	memset(solver->branches, 0, sizeof(solver->branches));
 	solver->round = 0;
 	if (!printout || !solver->pool)
 		error = failure_set(failure, -ENOMEM, "out of memory");

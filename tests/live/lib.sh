@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What the live tests share. A test script sources this, defines a function per case, all named
+# case_..., and calls run_cases. Every case runs in a subshell and an empty folder of its own, with
+# errexit; the processes it started and the folder go when it ends. A case that returns has passed;
+# `fail WHY` and `skip WHY` end it otherwise. The output is TAP.
+#
+# No case asserts how long something takes: the waits below only end what would never end.
+
+LIVE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+GCTAP=$(realpath -m "${GCTAP:-$LIVE_ROOT/build/gctap}")
+GO_PROGRAMS=$(realpath -m "${GCTAP_GO_PROGRAMS:-$LIVE_ROOT/build/go}")
+readonly LIVE_ROOT GCTAP GO_PROGRAMS LIMIT=60 SKIPPED=77
+
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+unset GODEBUG GOGC GOMEMLIMIT GOMAXPROCS
+
+# ---- How a case ends ----------------------------------------------------------------------------
+
+fail() {
+	printf '%s\n' "$*" >"$CASE_FOLDER/why"
+	exit 1
+}
+
+skip() {
+	printf '%s\n' "$*" >"$CASE_FOLDER/why"
+	exit "$SKIPPED"
+}
+
+# A figure of interest, shown but not judged.
+info() { printf '%s\n' "$*" >>"$CASE_FOLDER/info"; }
+
+need() {
+	local command
+	for command; do
+		command -v "$command" >/dev/null || skip "$command is not installed"
+	done
+}
+
+# ---- Checks -------------------------------------------------------------------------------------
+
+same() {
+	local what=$1 expected=$2 got=$3
+	[[ $expected == "$got" ]] || fail "$what: expected '$expected', got '$got'"
+}
+
+matches() {
+	local what=$1 pattern=$2 got=$3
+	[[ $got =~ $pattern ]] || fail "$what: '$got' does not match '$pattern'"
+}
+
+ended_with() { same "exit status of gctap" "$1" "$STATUS"; }
+
+# Trouble is told in one line, and no output is made of it.
+one_line_of_trouble() {
+	ended_with "${2:-2}"
+	same "lines on standard error" 1 "$(wc -l <err)"
+	matches "standard error" "^gctap: .*$1" "$(cat err)"
+	[[ ! -s out ]] || fail "there is output: $(head -n 1 out)"
+}
+
+cycle_lines() { grep -cE '^gc [0-9]+ @' "$1" || true; }
+
+cycle_numbers() { sed -nE 's/^(\[[0-9]+ [^]]*\] )?gc ([0-9]+) @.*/\2/p' "$1"; }
+
+# Numbers on standard input follow each other without a gap; from $1 on, where it is given.
+consecutive() {
+	local numbers
+	numbers=$(awk -v first="${1:-}" '
+		NR == 1 && first != "" && $1 != first { print "begins with " $1; exit }
+		NR > 1 && $1 != last + 1 { print last " is followed by " $1; exit }
+		{ last = $1 }
+		END { if (!NR) print "none" }')
+	[[ -z $numbers ]] || fail "cycle numbers: $numbers"
+}
+
+# What the test program says at its end: "NumGC=60 NumForcedGC=12".
+said() { sed -nE "s/.*\b$1=([0-9]+).*/\1/p" "$2"; }
+
+# ---- Processes ----------------------------------------------------------------------------------
+
+# gctap ARG... : in the foreground; what it prints goes to out and err, its exit status to STATUS.
+gctap() {
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" "$GCTAP" "$@" >out 2>err </dev/null || STATUS=$?
+}
+
+# start PROGRAM [ARG...] : a test program in the background; its pid goes to PID, what it prints to
+# PROGRAM.out and PROGRAM.err.
+start() {
+	"$GO_PROGRAMS/$1" "${@:2}" >>"$1.out" 2>>"$1.err" </dev/null &
+	PID=$!
+}
+
+# tap ARG... : gctap in the background; TAP is its pid. A shell's background jobs ignore SIGINT.
+tap() {
+	env --default-signal=INT "$GCTAP" "$@" >out 2>err </dev/null &
+	TAP=$!
+}
+
+# await COMMAND... : until it succeeds.
+await() {
+	local deadline=$((SECONDS + LIMIT))
+	until "$@"; do
+		((SECONDS < deadline)) || fail "waited in vain for: $*"
+		sleep 0.05
+	done
+}
+
+has_lines() { [[ -e $1 ]] && (($(wc -l <"$1") >= $2)); }
+
+says() { grep -qE "$2" "$1" 2>/dev/null; }
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# await_end PID : STATUS becomes its exit status.
+await_end() {
+	await gone "$1"
+	STATUS=0
+	wait "$1" || STATUS=$?
+}
+
+# ---- Running the cases --------------------------------------------------------------------------
+
+# Why live tests cannot run here; nothing if they can.
+live_absent() {
+	if ((EUID != 0)); then
+		echo "needs root"
+	elif [[ ! -r /sys/kernel/btf/vmlinux ]]; then
+		echo "the kernel has no BTF"
+	elif [[ ! -r /sys/bus/event_source/devices/uprobe/type ]]; then
+		echo "the kernel has no uprobes for perf"
+	elif ! grep -qE '^CapEff:\s+[0-9a-f]{6}[cef]' /proc/self/status; then
+		echo "root here has no CAP_BPF and CAP_PERFMON"
+	elif [[ ! -x $GCTAP ]]; then
+		echo "$GCTAP is not built"
+	elif [[ ! -x $GO_PROGRAMS/churn ]]; then
+		echo "there is no Go to build the test programs with"
+	fi
+}
+
+live_clean() {
+	local pid
+	for pid in $(jobs -p); do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+}
+
+show() { sed 's/^/# /' "$1"; }
+
+show_failure() {
+	local file
+	tail -n 20 "$CASE_FOLDER/log" | sed 's/^/# /'
+	for file in "$CASE_FOLDER"/files/{out,err}; do
+		if [[ -s $file ]]; then
+			echo "# ${file##*/}, its last lines:"
+			tail -n 5 "$file" | cut -c 1-300 | sed 's/^/#   /'
+		fi
+	done
+}
+
+run_case() {
+	local function=$1 number=$2 status why name
+	name="${0##*/}: ${function#case_}"
+	name=${name//_/ }
+	CASE_FOLDER=$(mktemp -d "${TMPDIR:-/tmp}/gctap-live.XXXXXX")
+	mkdir "$CASE_FOLDER/files"
+	chmod 755 "$CASE_FOLDER" "$CASE_FOLDER/files"
+	(
+		set -Eeuo pipefail
+		cd "$CASE_FOLDER/files"
+		trap live_clean EXIT
+		trap 'echo "$BASH_COMMAND: failed in line $LINENO"' ERR
+		"$function"
+	) >"$CASE_FOLDER/log" 2>&1
+	status=$?
+	why=$(cat "$CASE_FOLDER/why" 2>/dev/null || tail -n 1 "$CASE_FOLDER/log")
+	case $status in
+	0) echo "ok $number - $name" ;;
+	"$SKIPPED") echo "ok $number - $name # SKIP $why" ;;
+	*)
+		echo "not ok $number - $name: ${why:-status $status}"
+		show_failure
+		;;
+	esac
+	[[ ! -e $CASE_FOLDER/info ]] || show "$CASE_FOLDER/info"
+	rm -rf -- "$CASE_FOLDER"
+	((status == 0 || status == SKIPPED))
+}
+
+# Runs the cases in the order of the script, or those that are named on the command line.
+run_cases() {
+	local cases absent number=0 failed=0 function name
+	mapfile -t cases < <(sed -nE 's/^(case_[a-z0-9_]+)\(\).*/\1/p' "$0")
+	(($# == 0)) || cases=("$@")
+	absent=$(live_absent)
+	echo "1..${#cases[@]}"
+	for function in "${cases[@]}"; do
+		number=$((number + 1))
+		if [[ -n $absent ]]; then
+			name=${function#case_}
+			echo "ok $number - ${0##*/}: ${name//_/ } # SKIP $absent"
+		else
+			run_case "$function" "$number" || failed=1
+		fi
+	done
+	exit "$failed"
+}
