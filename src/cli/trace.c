@@ -16,6 +16,7 @@
 #include "gctap/session.h"
 
 #define POLL_MS		50 /* the kernel side wakes us only under load: look this often */
+#define FIRST_POLL_MS	5 /* until the first line is out, which somebody waits for */
 #define CHILD_GRACE_NS	10000000000u /* from SIGTERM to giving up on a command that does not end */
 #define NAMED_MAX	1024
 
@@ -278,13 +279,18 @@ static void check_end(struct run *run)
 	}
 }
 
+static int first_poll_ms(const struct run *run)
+{
+	return now_ns(CLOCK_MONOTONIC) - run->start_ns < 1000000000u ? FIRST_POLL_MS : POLL_MS;
+}
+
 static int loop(struct run *run)
 {
 	int error = 0;
 
 	run->start_ns = now_ns(CLOCK_MONOTONIC);
 	while (!run->done && !error) {
-		error = session_poll(run->session, POLL_MS);
+		error = session_poll(run->session, session_cycles(run->session) ? POLL_MS : first_poll_ms(run));
 		take_signal(run);
 		check_end(run);
 	}

@@ -291,6 +291,7 @@ static int load_at(struct emu *emu, struct emu_value address, unsigned size, str
 static int read_operand(struct emu *emu, const struct operand *operand, struct emu_value *value,
 			struct failure *failure)
 {
+	*value = value_const(0);
 	if (operand->kind == OPERAND_REGISTER) {
 		*value = read_register(emu, operand);
 		return 0;
@@ -416,6 +417,7 @@ static int read_pair(struct emu *emu, const struct insn *insn, struct emu_value 
 {
 	int error = read_operand(emu, &insn->operands[0], a, failure);
 
+	*b = value_const(0);
 	if (!error)
 		error = read_operand(emu, &insn->operands[1], b, failure);
 	if (!error)
@@ -749,7 +751,7 @@ static int step_push(struct emu *emu, const struct insn *insn, struct failure *f
 
 static int step_pop(struct emu *emu, const struct operand *to, struct failure *failure)
 {
-	struct emu_value value;
+	struct emu_value value = value_const(0);
 	int error = emu_load(emu, emu->registers[RSP].word, 8, &value, failure);
 
 	emu->registers[RSP].word += 8;
@@ -758,7 +760,7 @@ static int step_pop(struct emu *emu, const struct operand *to, struct failure *f
 
 static int step_return(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
-	struct emu_value target;
+	struct emu_value target = value_const(0);
 	int error = emu_load(emu, emu->registers[RSP].word, 8, &target, failure);
 
 	if (error)
@@ -1038,7 +1040,7 @@ static bool is_vex(const struct insn *insn)
 static int step_vector_move(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	unsigned bytes = insn->operands[0].kind == OPERAND_VECTOR ? insn->operands[0].size : insn->operands[1].size;
-	struct emu_value lanes[EMU_LANES];
+	struct emu_value lanes[EMU_LANES] = { 0 };
 	int error = read_lanes(emu, &insn->operands[1], bytes, lanes, failure);
 
 	return error ? error : write_lanes(emu, &insn->operands[0], bytes, lanes, is_vex(insn), failure);
@@ -1049,7 +1051,7 @@ static int step_scalar_move(struct emu *emu, const struct insn *insn, unsigned b
 			    struct failure *failure)
 {
 	const struct operand *from = &insn->operands[insn->nr_operands - 1], *to = &insn->operands[0];
-	struct emu_value lanes[EMU_LANES];
+	struct emu_value lanes[EMU_LANES] = { 0 };
 	int error = read_lanes(emu, from, bytes, lanes, failure);
 
 	if (error)
@@ -1077,7 +1079,7 @@ static int step_vector_logic(struct emu *emu, const struct insn *insn, enum expr
 	const struct operand *first = &insn->operands[insn->nr_operands == 3 ? 1 : 0];
 	const struct operand *second = &insn->operands[insn->nr_operands - 1];
 	unsigned bytes = insn->operands[0].size;
-	struct emu_value a[EMU_LANES], b[EMU_LANES];
+	struct emu_value a[EMU_LANES] = { 0 }, b[EMU_LANES] = { 0 };
 	int error = read_lanes(emu, first, bytes, a, failure);
 
 	if (!error)
@@ -1097,7 +1099,7 @@ static int step_double(struct emu *emu, const struct insn *insn, enum expr_op op
 {
 	const struct operand *first = &insn->operands[insn->nr_operands == 3 ? 1 : 0];
 	const struct operand *second = &insn->operands[insn->nr_operands - 1];
-	struct emu_value a[EMU_LANES], b[EMU_LANES];
+	struct emu_value a[EMU_LANES] = { 0 }, b[EMU_LANES] = { 0 };
 	int error = read_lanes(emu, first, 16, a, failure);
 
 	if (!error)
@@ -1131,7 +1133,7 @@ static int step_convert(struct emu *emu, const struct insn *insn, struct failure
 
 static int step_compare_doubles(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
-	struct emu_value a[EMU_LANES], b[EMU_LANES];
+	struct emu_value a[EMU_LANES] = { 0 }, b[EMU_LANES] = { 0 };
 	double x, y;
 	int error = read_lanes(emu, &insn->operands[0], 8, a, failure);
 
@@ -1152,7 +1154,7 @@ static int step_compare_doubles(struct emu *emu, const struct insn *insn, struct
 /* a = +-(b * c) + d in its three orders; the product is not rounded before the sum. */
 static int step_fused(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
-	struct emu_value a[EMU_LANES], b[EMU_LANES], c[EMU_LANES];
+	struct emu_value a[EMU_LANES] = { 0 }, b[EMU_LANES] = { 0 }, c[EMU_LANES] = { 0 };
 	double x, y, z, result;
 	int error = read_lanes(emu, &insn->operands[0], 16, a, failure);
 

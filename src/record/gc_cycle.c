@@ -118,7 +118,7 @@ static void learn_rows(const struct recipe *recipe, struct gc_layout *layout, un
 /* "MB stacks, " is "stacks"; " (odd)" is "odd". */
 static char *label_of(const char *text)
 {
-	char label[48];
+	char label[48] = "";
 	size_t used = 0;
 
 	if (starts_with(text, " MB "))

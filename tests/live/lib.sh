@@ -8,10 +8,11 @@
 #
 # No case asserts how long something takes: the waits below only end what would never end.
 
-LIVE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-GCTAP=$(realpath -m "${GCTAP:-$LIVE_ROOT/build/gctap}")
-GO_PROGRAMS=$(realpath -m "${GCTAP_GO_PROGRAMS:-$LIVE_ROOT/build/go}")
-readonly LIVE_ROOT GCTAP GO_PROGRAMS LIMIT=60 SKIPPED=77
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+
+GCTAP=$(realpath -m "${GCTAP:-$GCTAP_ROOT/build/gctap}")
+GO_PROGRAMS=$(realpath -m "${GCTAP_GO_PROGRAMS:-$GCTAP_ROOT/build/go}")
+readonly GCTAP GO_PROGRAMS LIMIT=60 SKIPPED=77
 
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 unset GODEBUG GOGC GOMEMLIMIT GOMAXPROCS
@@ -95,6 +96,8 @@ start() {
 
 # tap ARG... : gctap in the background; TAP is its pid. A shell's background jobs ignore SIGINT.
 tap() {
+	: >out
+	: >err
 	env --default-signal=INT "$GCTAP" "$@" >out 2>err </dev/null &
 	TAP=$!
 }
@@ -121,6 +124,16 @@ await_end() {
 	wait "$1" || STATUS=$?
 }
 
+# go_program NAME SOURCE : builds a program of one file here, or skips where no Go is installed.
+go_program() {
+	local goroot
+	goroot=${GOROOT:-$(go_system_root)}
+	[[ -n $goroot ]] || skip "no Go is installed"
+	printf '%s\n' "$2" >"$1.go"
+	nice env GOROOT="$goroot" GOTOOLCHAIN=local GOFLAGS= GOENV=off GO111MODULE=off \
+		GOCACHE="$GCTAP_CACHE/go-build" "$goroot/bin/go" build -o "$1" "${@:3}" "$1.go"
+}
+
 # ---- Running the cases --------------------------------------------------------------------------
 
 # Why live tests cannot run here; nothing if they can.
@@ -136,17 +149,19 @@ live_absent() {
 	elif [[ ! -x $GCTAP ]]; then
 		echo "$GCTAP is not built"
 	elif [[ ! -x $GO_PROGRAMS/churn ]]; then
-		echo "there is no Go to build the test programs with"
+		echo "the test programs are not built (tests/go/build build/go)"
 	fi
 }
 
 live_clean() {
 	local pid
+	trap - ERR
+	set +e
 	for pid in $(jobs -p); do
 		kill -KILL "$pid" 2>/dev/null
 	done
-	wait 2>/dev/null
-}
+	wait
+} 2>/dev/null
 
 show() { sed 's/^/# /' "$1"; }
 
@@ -203,7 +218,9 @@ run_cases() {
 			name=${function#case_}
 			echo "ok $number - ${0##*/}: ${name//_/ } # SKIP $absent"
 		else
-			run_case "$function" "$number" || failed=1
+			# Not in a condition: errexit would not count in there.
+			run_case "$function" "$number"
+			failed=$((failed | $?))
 		fi
 	done
 	exit "$failed"

@@ -86,7 +86,7 @@ case_csv() {
 	# Commas in quotes are none; a quote in quotes is doubled.
 	same "numbers of columns" 1 "$(sed -E 's/"([^"]|"")*"//g' table.csv | awk -F, '{ print NF }' | sort -u | wc -l)"
 	same "cycles" "$(seq -s, 30)" "$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "cycle") at = i }
-		NR > 1 { printf "%s%s", NR > 2 ? "," : "", $at }' table.csv)"
+		NR > 1 { printf "%s%s", separator, $at; separator = "," }' table.csv)"
 }
 
 # The key sets, and the types of all values, are those that `gctap schema` prints.

@@ -285,10 +285,10 @@ static void list_is_bounded(void **state)
 static void json_is_the_contract(void **state)
 {
 	static const char beginning[] = "{\"type\":\"compare\",\"go_version\":\"go1.19.8\",\"binary\":\"/tmp/\\\\xff\","
-					"\"cycles_compared\":1,\"cycles_equal\":1,\"cycles_differing\":0,"
+					"\"cycles_compared\":1,\"cycles_equal\":1,\"cycles_moved\":0,\"cycles_differing\":0,"
 					"\"cycles_only_gctap\":0,\"cycles_only_runtime\":1,\"torn\":0,\"forced\":0,"
 					"\"lost_at_exit\":0,\"verdict\":\"different\","
-					"\"fields\":[{\"name\":\"cycle\",\"equal\":1,\"differing\":0,\"missing\":0},";
+					"\"fields\":[{\"name\":\"cycle\",\"equal\":1,\"differing\":0,\"missing\":0,\"moved\":0},";
 	struct comparison *comparison = comparison_new();
 	const struct comparison_result *result;
 	char *text = NULL;
@@ -303,7 +303,7 @@ static void json_is_the_contract(void **state)
 	assert_int_equal(comparison_print_json(result, "go1.19.8", "/tmp/\xff", to), 0);
 	fclose(to);
 	assert_memory_equal(text, beginning, strlen(beginning));
-	assert_non_null(strstr(text, "\"differences\":[{\"cycle\":2,\"gctap\":null,"
+	assert_non_null(strstr(text, "\"differences\":[{\"cycle\":2,\"moved\":false,\"gctap\":null,"
 				     "\"runtime\":\"x\",\"fields\":[]}]}\n"));
 	assert_int_equal(strchr(text, '\n') - text, size - 1);
 	free(text);
@@ -315,13 +315,43 @@ static void json_is_the_contract(void **state)
 	assert_string_equal(comparison_verdict_name(COMPARISON_NOTHING), "nothing compared");
 }
 
+/* A number that a second reading has as printed was right when it was read; another one is wrong. */
+static void moved_is_no_failure(void **state)
+{
+	struct comparison *comparison = comparison_new();
+	const struct comparison_result *result;
+
+	(void)state;
+	both(comparison, 1);
+	gctap(comparison, 2, line_of(2, 4, ""));
+	assert_int_equal(comparison_add_reread(comparison, 2, line_of(2, 5, "")), 0);
+	runtime(comparison, TRACE_LINE_WHOLE, 2, true, line_of(2, 5, ""));
+	result = comparison_finish(comparison);
+	assert_int_equal(result->verdict, COMPARISON_EQUAL);
+	assert_int_equal(result->compared, 2);
+	assert_int_equal(result->moved, 1);
+	assert_int_equal(result->differing, 0);
+	assert_int_equal(field(result, "heap_goal")->moved, 1);
+	assert_int_equal(field(result, "heap_goal")->differing, 0);
+	comparison_free(comparison);
+
+	comparison = comparison_new();
+	gctap(comparison, 2, line_of(2, 4, ""));
+	assert_int_equal(comparison_add_reread(comparison, 2, line_of(2, 6, "")), 0);
+	runtime(comparison, TRACE_LINE_WHOLE, 2, true, line_of(2, 5, ""));
+	result = comparison_finish(comparison);
+	assert_int_equal(result->verdict, COMPARISON_DIFFERENT);
+	assert_int_equal(result->moved, 0);
+	comparison_free(comparison);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_not_equal), cmocka_unit_test(joins_in_any_order),
 		cmocka_unit_test(names_what_differs),	cmocka_unit_test(the_middle_counts),
 		cmocka_unit_test(torn_and_lost_do_not), cmocka_unit_test(repeated_numbers),
-		cmocka_unit_test(list_is_bounded),	cmocka_unit_test(json_is_the_contract),
+		cmocka_unit_test(moved_is_no_failure), cmocka_unit_test(list_is_bounded),	cmocka_unit_test(json_is_the_contract),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# How a trace ends: with its target, by a signal, by its reader; and what a target that executes
+# another program becomes.
+. "$(dirname "$0")/lib.sh"
+
+ends_with_totals() {
+	need jq
+	same "last record" totals "$(tail -n 1 "$1" | jq -r .type)"
+	same "records with totals" 1 "$(grep -c '"type":"totals"' "$1")"
+	same "cycles in the totals" "$(grep -c '"type":"gc_cycle"' "$1")" "$(tail -n 1 "$1" | jq .cycles)"
+}
+
+end_reasons() { jq -r 'select(.type == "process_end").reason' "$1" | paste -sd ' '; }
+
+case_with_the_target() {
+	mkfifo go
+	"$GO_PROGRAMS/backtoback" -wait -cycles 400 <go >program.out &
+	PID=$!
+	exec 9>go
+	await says program.out ready
+	tap trace --json -p "$PID"
+	await says err 'cycles so far'
+	echo >&9
+	await_end "$TAP"
+	ended_with 0
+	jq -r 'select(.type == "gc_cycle").cycle' out | consecutive 1
+	same "end of the process" exited "$(end_reasons out)"
+	ends_with_totals out
+	same "cycles" 400 "$(jq 'select(.type == "totals").cycles' out)"
+}
+
+case_with_a_target_that_is_killed() {
+	start spin -seconds 60
+	tap trace --json -p "$PID"
+	await has_lines out 20
+	kill -KILL "$PID"
+	await_end "$TAP"
+	ended_with 0
+	ends_with_totals out
+	jq -r 'select(.type == "gc_cycle").cycle' out | consecutive
+}
+
+case_with_the_last_of_several_targets() {
+	start spin -seconds 1
+	start spin -seconds 2
+	gctap trace --json -p "$(jobs -p | sed -n 1p)" -p "$(jobs -p | sed -n 2p)"
+	ended_with 0
+	same "ends of processes" "exited exited" "$(end_reasons out)"
+	ends_with_totals out
+}
+
+by_signal() {
+	start spin -seconds 60
+	tap trace --json -p "$PID"
+	await has_lines out 20
+	kill -"$1" "$TAP"
+	await_end "$TAP"
+	ended_with 0
+	ends_with_totals out
+	same "end of the process" detached "$(end_reasons out)"
+	kill -0 "$PID" || fail "the process was ended"
+}
+
+case_by_sigint() { by_signal INT; }
+
+case_by_sigterm() { by_signal TERM; }
+
+case_by_sighup() { by_signal HUP; }
+
+case_sigterm_ends_the_command_too() {
+	local child
+	tap trace --json -o trace.json -- "$GO_PROGRAMS/spin" -seconds 60
+	await has_lines trace.json 20
+	child=$(pgrep -P "$TAP" -x spin)
+	kill -TERM "$TAP"
+	await_end "$TAP"
+	ended_with 143
+	gone "$child" || fail "the command runs on"
+	ends_with_totals trace.json
+	same "end of the process" killed "$(end_reasons trace.json)"
+}
+
+# Ctrl-C at a terminal reaches both.
+case_sigint_waits_for_the_command() {
+	local child
+	tap trace --json -o trace.json -- "$GO_PROGRAMS/spin" -seconds 60
+	await has_lines trace.json 20
+	child=$(pgrep -P "$TAP" -x spin)
+	kill -INT "$TAP" "$child"
+	await_end "$TAP"
+	ended_with 130
+	ends_with_totals trace.json
+}
+
+case_by_a_reader_that_goes_away() {
+	start spin -seconds 60
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace -p "$PID" 2>err | head -n 3 >out || STATUS=$?
+	ended_with 0
+	same "lines" 3 "$(cycle_lines out)"
+	same "complaints" 0 "$(grep -cv 'cycles so far' err || true)"
+	kill -0 "$PID" || fail "the process was ended"
+}
+
+case_a_reader_that_goes_away_ends_the_command() {
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace -- "$GO_PROGRAMS/spin" -seconds 300 2>err | head -n 3 >out ||
+		STATUS=$?
+	matches "exit status" '^(0|143)$' "$STATUS"
+	same "lines" 3 "$(cycle_lines out)"
+}
+
+case_the_target_executes_itself() {
+	gctap trace --json -o trace.json -- "$GO_PROGRAMS/execer" -cycles 20 -images 3
+	ended_with 0
+	same "cycles" "$(for _ in 1 2 3; do seq 20; done | paste -sd ' ')" \
+		"$(jq 'select(.type == "gc_cycle").cycle' trace.json | paste -sd ' ')"
+	same "ends of the process" "exec exec exited" "$(end_reasons trace.json)"
+	same "cycles of each image" "20 20 20" \
+		"$(jq 'select(.type == "process_end").cycles_seen' trace.json | paste -sd ' ')"
+	same "order of records" "header process gc_cycle process_end process gc_cycle process_end process gc_cycle process_end totals" \
+		"$(jq -r .type trace.json | uniq | paste -sd ' ')"
+	same "gaps" 0 "$(jq 'select(.type == "totals").gaps' trace.json)"
+	# Before the first cycle of a new image there was none, however late we look.
+	same "cycles before each image" "0 0 0" \
+		"$(jq 'select(.type == "process").cycles_so_far' trace.json | paste -sd ' ')"
+	ends_with_totals trace.json
+}
+
+# Position-independent: every image is somewhere else.
+case_the_target_executes_itself_at_other_addresses() {
+	go_program execer-pie "$(cat "$GCTAP_ROOT/tests/go/execer/main.go")" -buildmode=pie
+	gctap trace -o lines -- ./execer-pie -cycles 20 -images 3
+	ended_with 0
+	same "cycles" "$(for _ in 1 2 3; do seq 20; done | paste -sd ' ')" "$(cycle_numbers lines | paste -sd ' ')"
+	same "numbers that could not be read" 0 "$(grep -c '?' lines || true)"
+}
+
+case_the_target_executes_another_program() {
+	go_program changer 'package main
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+func main() {
+	for i := 0; i < 10; i++ {
+		runtime.GC()
+	}
+	time.Sleep(500 * time.Millisecond)
+	syscall.Exec("/bin/sleep", []string{"sleep", "4"}, os.Environ())
+}'
+	./changer &
+	PID=$!
+	tap trace --json -p "$PID"
+	await_end "$TAP"
+	ended_with 0
+	kill -0 "$PID" || fail "gctap waited for the end of the other program"
+	says err "^gctap: $PID \([a-z]+\): has executed another program" || fail "no word of it: $(cat err)"
+	same "end of the process" exec "$(end_reasons out)"
+	ends_with_totals out
+}
+
+run_cases "$@"

@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Whatever becomes of gctap, the target runs on, and nothing of gctap stays behind.
+. "$(dirname "$0")/lib.sh"
+
+readonly CODE_BYTES=16
+
+hex() { od -An -tx1 -v | tr -d ' \n'; }
+
+# The instructions at the probe as the file has them, and as the process has them now. The programs
+# have a fixed address, so that the file's addresses are the process's.
+code_in_file() {
+	local offset
+	offset=$("$GCTAP" inspect --json "$1" | jq .probe_file_offset)
+	dd if="$1" iflag=skip_bytes skip="$offset" bs=$CODE_BYTES count=1 status=none | hex
+}
+
+code_in_process() {
+	local address
+	address=$("$GCTAP" inspect --json "/proc/$1/exe" | jq .probe_address)
+	dd if="/proc/$1/mem" iflag=skip_bytes skip="$address" bs=$CODE_BYTES count=1 status=none | hex
+}
+
+no_probe_in() {
+	same "code of process $1" "$(code_in_file "/proc/$1/exe")" "$(code_in_process "$1")"
+}
+
+has_no_probe() { [[ $(code_in_process "$1") == "$(code_in_file "/proc/$1/exe")" ]]; }
+
+# On x86 a probe is an int3 in place of the first byte; elsewhere a breakpoint instruction.
+has_probe() {
+	local code
+	code=$(code_in_process "$1")
+	[[ $code != "$(code_in_file "/proc/$1/exe")" ]] || return 1
+	[[ $(uname -m) != x86_64 || $code == cc* ]]
+}
+
+# Program and link ids in the kernel that are a gctap's.
+programs_of_gctap() { bpftool -j prog show 2>/dev/null | jq -r '.[] | select(.name == "probe_hit").id' | sort; }
+
+links_of_gctap() {
+	local id
+	for id in $(programs_of_gctap); do
+		bpftool -j link show 2>/dev/null | jq -r --argjson id "$id" '.[] | select(.prog_id == $id).id'
+	done | sort
+}
+
+# Ids do not come twice: those that were there before are another gctap's.
+nothing_new_in_the_kernel() {
+	[[ -z $(comm -13 programs.before <(programs_of_gctap)) && -z $(comm -13 links.before <(links_of_gctap)) ]]
+}
+
+remember_the_kernel() {
+	need jq bpftool
+	programs_of_gctap >programs.before
+	links_of_gctap >links.before
+}
+
+still_collects() {
+	local before
+	before=$(context_switches "$1")
+	await more_switches "$1" "$before"
+	gctap trace -p "$1" -n 5
+	ended_with 0
+}
+
+context_switches() { awk '/^voluntary_ctxt_switches/ { print $2 }' "/proc/$1/status"; }
+
+more_switches() { (($(context_switches "$1") > $2)); }
+
+case_probe_comes_and_goes() {
+	remember_the_kernel
+	start spin -seconds 60
+	no_probe_in "$PID"
+	tap trace -p "$PID"
+	await has_lines out 5
+	has_probe "$PID" || fail "no probe in the process: $(code_in_process "$PID")"
+	[[ -n $(comm -13 programs.before <(programs_of_gctap)) ]] || fail "bpftool shows no probe_hit"
+	kill -INT "$TAP"
+	await_end "$TAP"
+	no_probe_in "$PID"
+	await nothing_new_in_the_kernel
+	still_collects "$PID"
+}
+
+# The kernel cleans up behind the dead one in its own time.
+case_gctap_is_killed() {
+	remember_the_kernel
+	start spin -seconds 60
+	tap trace --trigger -p "$PID"
+	await has_lines out 5
+	has_probe "$PID" || fail "no probe in the process"
+	kill -KILL "$TAP"
+	await_end "$TAP"
+	await has_no_probe "$PID"
+	await nothing_new_in_the_kernel
+	still_collects "$PID"
+}
+
+case_gctap_is_killed_while_tracing_a_file() {
+	remember_the_kernel
+	start spin -seconds 60
+	tap trace -x "$GO_PROGRAMS/spin"
+	await has_lines out 5
+	kill -KILL "$TAP"
+	await_end "$TAP"
+	await has_no_probe "$PID"
+	await nothing_new_in_the_kernel
+	still_collects "$PID"
+}
+
+case_gctap_is_killed_and_its_command_runs_on() {
+	local child
+	remember_the_kernel
+	tap trace -o lines -- "$GO_PROGRAMS/spin" -seconds 3
+	await has_lines lines 5
+	child=$(pgrep -P "$TAP" -x spin)
+	kill -KILL "$TAP"
+	await_end "$TAP"
+	await has_no_probe "$child"
+	await gone "$child"
+	says out '^NumGC=' || fail "the command did not come to its end"
+}
+
+# The command is held before its exec; without gctap it must never run.
+case_gctap_is_killed_before_its_command_runs() {
+	local delay
+	for delay in 0.001 0.005 0.01 0.02 0.03; do
+		tap trace -- "$GO_PROGRAMS/spin" -seconds 30
+		sleep "$delay"
+		pgrep -P "$TAP" >children || true
+		kill -KILL "$TAP"
+		await_end "$TAP"
+		while read -r PID; do
+			await gone_or_runs "$PID"
+			kill -KILL "$PID" 2>/dev/null || true
+		done <children
+	done
+}
+
+gone_or_runs() { gone "$1" || [[ /proc/$1/exe -ef $GO_PROGRAMS/spin ]]; }
+
+case_gctap_is_stopped_for_a_while() {
+	start spin -seconds 60
+	tap trace --json -p "$PID" --buffer 4
+	await has_lines out 20
+	kill -STOP "$TAP"
+	sleep 1
+	kill -CONT "$TAP"
+	sleep 0.5
+	kill -INT "$TAP"
+	await_end "$TAP"
+	ended_with 0
+	kill -0 "$PID" || fail "the process has ended"
+	# What was lost meanwhile is told.
+	same "cycles seen and missing make one run" true "$(jq -s '
+		(map(select(.type == "gc_cycle").cycle) | max - min + 1 - length)
+			== (map(select(.type == "gap").missing) | add // 0)' out)"
+	info "$(tail -n 1 out | jq -r '"\(.cycles) cycles, \(.missing_cycles) missing, \(.gaps) gaps"')"
+}
+
+case_signals_and_threads_of_the_target_are_not_disturbed() {
+	start churn -cycles 300 -forced-every 3
+	tap trace -p "$PID"
+	await says err 'cycles so far'
+	while ! gone "$PID"; do
+		kill -URG "$PID" 2>/dev/null || true
+		sleep 0.01
+	done
+	await_end "$PID"
+	ended_with 0
+	await_end "$TAP"
+	ended_with 0
+	cycle_numbers out | consecutive
+}
+
+run_cases "$@"

@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Exit statuses, and what is said when there is nothing to trace.
+. "$(dirname "$0")/lib.sh"
+
+case_exit_status_of_the_command() {
+	gctap trace -- "$GO_PROGRAMS/triggers" no-such-reason
+	ended_with 2
+	says err '^triggers: what for' || fail "the command did not run"
+	gctap trace -- "$GO_PROGRAMS/load" http://127.0.0.1:1/ -seconds nonsense
+	ended_with 1
+	gctap trace -- "$GO_PROGRAMS/backtoback" -cycles 2
+	ended_with 0
+}
+
+# Which number it is does not matter to gctap: the program leaves with the one that it is given.
+case_exit_status_seven() {
+	go_program leave 'package main; import ("os"; "runtime"); func main() { runtime.GC(); os.Exit(7) }'
+	gctap trace -- ./leave
+	ended_with 7
+}
+
+case_command_killed_by_a_signal() {
+	local number
+	for number in 9 15 6; do
+		tap trace -- "$GO_PROGRAMS/spin" -seconds 60
+		await has_lines out 1
+		kill -"$number" "$(pgrep -P "$TAP" -x spin)"
+		await_end "$TAP"
+		ended_with $((128 + number))
+	done
+}
+
+case_arguments_reach_the_command_as_they_are() {
+	# Options behind the command are the command's, with and without "--".
+	gctap trace "$GO_PROGRAMS/backtoback" -cycles 12
+	ended_with 0
+	same "lines" 12 "$(cycle_lines out)"
+	gctap trace -n 100000 -- "$GO_PROGRAMS/backtoback" -cycles 12
+	ended_with 0
+	same "lines" 12 "$(cycle_lines out)"
+}
+
+case_command_is_looked_up_in_the_path() {
+	PATH=$GO_PROGRAMS:$PATH gctap trace -- backtoback -cycles 5
+	ended_with 0
+	same "lines" 5 "$(cycle_lines out)"
+}
+
+case_command_not_found() {
+	gctap trace -- no-such-command-here
+	one_line_of_trouble 'no-such-command-here: command not found'
+	gctap trace -- ./no-such-file
+	one_line_of_trouble 'no-such-file'
+}
+
+case_command_not_executable() {
+	cp "$GO_PROGRAMS/churn" plain
+	chmod 644 plain
+	gctap trace -- ./plain
+	one_line_of_trouble 'plain: not executable'
+	gctap trace -- "$PWD"
+	one_line_of_trouble ''
+}
+
+case_command_is_no_go_program() {
+	gctap trace -- /bin/ls
+	one_line_of_trouble 'not a Go program'
+	gctap compare -- /bin/ls
+	one_line_of_trouble 'not a Go program'
+}
+
+case_command_is_a_script() {
+	printf '#!/bin/sh\nexit 0\n' >script
+	chmod +x script
+	gctap trace -- ./script
+	one_line_of_trouble 'a script'
+}
+
+case_command_is_broken() {
+	head -c 5000 "$GO_PROGRAMS/churn" >half
+	: >empty
+	chmod +x half empty
+	gctap trace -- ./half
+	one_line_of_trouble ''
+	gctap trace -- ./empty
+	one_line_of_trouble ''
+}
+
+case_no_such_process() {
+	start backtoback -cycles 1
+	await_end "$PID"
+	gctap trace -p "$PID"
+	one_line_of_trouble "no process with pid $PID"
+}
+
+case_process_is_a_kernel_thread() {
+	[[ -e /proc/2 && ! -s /proc/2/cmdline ]] || skip "no kernel threads in this pid namespace"
+	gctap trace -p 2
+	one_line_of_trouble 'kernel thread'
+}
+
+case_process_is_no_go_program() {
+	sleep 60 &
+	gctap trace -p $!
+	one_line_of_trouble 'not a Go program'
+}
+
+case_process_is_a_thread() {
+	local tid
+	start spin -seconds 60
+	await has_threads "$PID"
+	tid=$(threads "$PID" | head -n 1)
+	gctap trace -p "$tid"
+	one_line_of_trouble "$tid is a thread of process $PID"
+}
+
+case_file_is_none() {
+	gctap trace -x no-such-file
+	one_line_of_trouble 'no-such-file: No such file'
+	gctap trace -x /
+	one_line_of_trouble ''
+	gctap trace -x /bin/ls
+	one_line_of_trouble 'not a Go program'
+	mkfifo fifo
+	gctap trace -x fifo
+	one_line_of_trouble 'not a regular file'
+}
+
+case_one_of_several_is_none() {
+	start spin -seconds 60
+	sleep 60 &
+	gctap trace -p "$PID" -p $!
+	one_line_of_trouble 'not a Go program'
+	kill -0 "$PID" || fail "the other process was ended"
+}
+
+case_wrong_usage() {
+	local arguments
+	while read -r arguments; do
+		# shellcheck disable=SC2086 # words
+		gctap $arguments
+		[[ $STATUS == 2 ]] || fail "gctap $arguments: exit status $STATUS, expected 2"
+		[[ -s err && ! -s out ]] || fail "gctap $arguments: says nothing on standard error"
+	done <<-END
+
+		no-such-command
+		trace
+		trace --no-such-option
+		trace -p
+		trace -p 0
+		trace -p -1
+		trace -p 12x
+		trace -p 99999999999999999999
+		trace -n 0 /bin/true
+		trace -d 0 /bin/true
+		trace -d nan /bin/true
+		trace --format xml /bin/true
+		trace --buffer 0 /bin/true
+		trace -p 1 /bin/true
+		compare
+		compare --no-such-option
+	END
+}
+
+threads() { (cd "/proc/$1/task" && printf '%s\n' *) | grep -vx "$1"; }
+
+has_threads() { threads "$1" >/dev/null; }
+
+run_cases "$@"
