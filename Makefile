@@ -81,7 +81,7 @@ $(BUILD)/gctap: $(OBJECTS)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY_OBJECTS)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
--include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell test -d $(BUILD) && find $(BUILD)/src $(BUILD)/tests -type f -name '*.d' 2>/dev/null)
 
 unit-tests: $(UNIT_TESTS)
 live-tests: $(LIVE_TESTS)

@@ -18,6 +18,7 @@ struct trigger;
 
 /* Where to attach, and what to take there: the stack; and, where has_goal, the heap goal of GOGC, eight bytes. */
 struct trigger_plan {
+	uint64_t address; /* of the probe, in the file */
 	uint64_t file_offset;
 	struct gctap_capture stack;
 	bool has_goal;
@@ -27,7 +28,7 @@ struct trigger_plan {
 int trigger_plan(struct gobin *gobin, struct trigger_plan *plan, struct failure *failure);
 
 /* From an event of that point; the gobin must outlive it. NULL when out of memory. */
-struct trigger *trigger_new(struct gobin *gobin, const struct gctap_event *event);
+struct trigger *trigger_new(struct gobin *gobin, const struct trigger_plan *plan, const struct gctap_event *event);
 void trigger_free(struct trigger *trigger);
 
 /* The event of the goal, which comes before or behind that of the stack. False: could not be read. */

@@ -40,7 +40,7 @@ double cli_seconds(struct argp_state *state, const char *text);
  * program if they come twice); SIGPIPE is ignored. Negative errno on failure.
  */
 int cli_signals(void);
-/* The signal that came, or 0; never blocks. */
-int cli_signal_taken(int signal_fd);
+/* The signal that came, or 0; never blocks. @by_terminal: Ctrl-C, which our children have got as well. May be NULL. */
+int cli_signal_taken(int signal_fd, bool *by_terminal);
 
 #endif

@@ -77,9 +77,13 @@ int cli_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-int cli_signal_taken(int signal_fd)
+int cli_signal_taken(int signal_fd, bool *by_terminal)
 {
 	struct signalfd_siginfo info;
 
-	return read(signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+	if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (by_terminal)
+		*by_terminal = info.ssi_code == SI_KERNEL;
+	return (int)info.ssi_signo;
 }

@@ -191,24 +191,33 @@ static void read_stderr(struct run *run)
 		trace_reader_feed(run->reader, bytes, (size_t)got);
 }
 
+/* Only while it has not been reaped: the number could be somebody else's then. */
+static void signal_child(const struct run *run, int number)
+{
+	int status;
+
+	if (session_exit_status(run->session, &status))
+		kill(run->child, number);
+}
+
 static void end(struct run *run)
 {
 	if (run->ending_ns)
 		return;
 	run->ending_ns = now_ns();
-	kill(run->child, SIGTERM);
+	signal_child(run, SIGTERM);
 }
 
 static void check_end(struct run *run)
 {
 	const struct options *options = run->options;
 
-	if (cli_signal_taken(run->signals) ||
+	if (cli_signal_taken(run->signals, NULL) ||
 	    (options->duration > 0 && (double)(now_ns() - run->start_ns) >= options->duration * 1e9) ||
 	    (options->count && session_cycles(run->session) >= (uint64_t)options->count))
 		end(run);
 	if (run->ending_ns && now_ns() - run->ending_ns > CHILD_GRACE_NS)
-		kill(run->child, SIGKILL);
+		signal_child(run, SIGKILL);
 }
 
 static int loop(struct run *run)

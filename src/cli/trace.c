@@ -42,6 +42,7 @@ struct run {
 	pid_t child_pid;
 	int signals;
 	uint64_t start_ns, ending_ns; /* ending: since when the command has been asked to end; 0: not */
+	bool interrupted; /* by the first Ctrl-C, while a command runs */
 	bool done;
 };
 
@@ -231,6 +232,15 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 	return error;
 }
 
+/* Only while it has not been reaped: the number could be somebody else's then. */
+static void terminate_child(const struct run *run)
+{
+	int status;
+
+	if (run->child_pid && session_exit_status(run->session, &status))
+		kill(run->child_pid, SIGTERM);
+}
+
 /* Ends the run; a command of ours is asked to end first, and traced to its end. */
 static void end(struct run *run)
 {
@@ -239,20 +249,23 @@ static void end(struct run *run)
 		return;
 	}
 	run->ending_ns = now_ns(CLOCK_MONOTONIC);
-	kill(run->child_pid, SIGTERM);
+	terminate_child(run);
 }
 
 static void take_signal(struct run *run)
 {
-	int number = cli_signal_taken(run->signals);
+	bool by_terminal;
 
-	if (!number)
+	if (!cli_signal_taken(run->signals, &by_terminal))
 		return;
-	/* Ctrl-C reaches the command from the terminal as well; it decides when it ends. The second one is for us. */
-	if (number == SIGINT && run->child_pid && !run->ending_ns)
-		run->ending_ns = now_ns(CLOCK_MONOTONIC);
-	else
+	if (run->interrupted) {
+		run->done = true;
+	} else if (by_terminal && run->child_pid) {
+		/* The command has got this Ctrl-C as well and decides when it ends. The next one is for us alone. */
+		run->interrupted = true;
+	} else {
 		end(run);
+	}
 }
 
 static bool time_is_up(const struct run *run)
@@ -311,8 +324,8 @@ static int finish(struct run *run, int error)
 		if (error != -EPIPE)
 			cli_note(failure.text, NULL);
 	}
-	if (error == -EPIPE && run->child_pid)
-		kill(run->child_pid, SIGTERM);
+	if (error == -EPIPE)
+		terminate_child(run);
 	if (error && error != -EPIPE)
 		return EXIT_TROUBLE;
 	if (session_exit_status(run->session, &status))

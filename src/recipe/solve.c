@@ -28,12 +28,17 @@ struct truth {
 	bool turned; /* reads 0 in this run */
 };
 
+struct abi {
+	bool registers; /* arguments in registers (since 1.17), else on the stack */
+	bool slice_has_cap; /* slicebytetostring takes (buf, ptr, len, cap), before 1.15 */
+};
+
 struct solver {
 	struct gobin *gobin;
 	struct emu *emu;
 	const struct block *block;
 	struct expr_pool *pool;
-	bool register_abi; /* arguments in registers (since 1.17) or on the stack */
+	struct abi abi;
 	bool right_block; /* has printed what the block must print first */
 	bool newline; /* the last thing printed ended the line */
 	uint64_t lock_site; /* the last call of printlock */
@@ -146,7 +151,7 @@ static struct emu_value argument(struct solver *solver, unsigned index)
 	static const unsigned registers[] = { RAX, RBX, RCX };
 	struct emu_value value;
 
-	if (solver->register_abi)
+	if (solver->abi.registers)
 		return emu_register(solver->emu, registers[index]);
 	emu_load(solver->emu, emu_stack_pointer(solver->emu) + 8ull * index, 8, &value, NULL);
 	return value;
@@ -157,7 +162,7 @@ static int set_result(struct solver *solver, unsigned index, unsigned stack_slot
 {
 	static const unsigned registers[] = { RAX, RBX };
 
-	if (solver->register_abi) {
+	if (solver->abi.registers) {
 		emu_set_register(solver->emu, registers[index], value);
 		return 0;
 	}
@@ -321,13 +326,14 @@ static int print_literal(struct solver *solver, const char *text, struct failure
 	return 0;
 }
 
-/* string(bytes): the same bytes. (buf, ptr, n) since 1.15, (buf, ptr, len, cap) before. */
+/* string(bytes): the same bytes. On the stack, results come behind the arguments. */
 static int slice_to_string(struct solver *solver, struct failure *failure)
 {
 	struct emu_value pointer = argument(solver, 1), length = argument(solver, 2);
-	int error = set_result(solver, 0, 3, pointer, failure);
+	unsigned slot = solver->abi.slice_has_cap ? 4 : 3;
+	int error = set_result(solver, 0, slot, pointer, failure);
 
-	return error ? error : set_result(solver, 1, 4, length, failure);
+	return error ? error : set_result(solver, 1, slot + 1, length, failure);
 }
 
 static int copy_memory(struct solver *solver, struct failure *failure)
@@ -467,18 +473,25 @@ static int run(struct solver *solver, struct printout *printout, struct failure 
 	return 0;
 }
 
-/* No header tells how arguments are passed; only the right way leads to the line's first words. */
-static int run_with_either_abi(struct solver *solver, struct printout *printout, struct failure *failure)
+/* No header tells how arguments are passed; only the right way leads to the line's first words and to its end. */
+static int run_with_right_abi(struct solver *solver, struct printout *printout, struct failure *failure)
 {
-	bool registers_first = gobin_form(solver->gobin) >= PCLNTAB_GO116;
-	int error;
+	static const struct abi old[] = { { false, false }, { false, true } };
+	static const struct abi new[] = { { true, false }, { false, false } };
+	const struct abi *order = gobin_form(solver->gobin) == PCLNTAB_GO12 ? old : new;
+	struct failure second = { "" };
+	int error, again;
 
-	solver->register_abi = registers_first;
+	solver->abi = order[0];
 	error = run(solver, printout, failure);
-	if (error != -EAGAIN)
-		return error;
-	solver->register_abi = !registers_first;
-	return run(solver, printout, failure);
+	if (!error)
+		return 0;
+	solver->abi = order[1];
+	again = run(solver, printout, &second);
+	/* What ended the try that had begun to print says more. */
+	if (again && again != -EAGAIN && error == -EAGAIN)
+		return failure_set(failure, again, "%s", second.text);
+	return again ? error : 0;
 }
 
 /* For each truth value that was looked at: what is printed when it is the other way round? */
@@ -686,7 +699,7 @@ int solver_solve(struct solver *solver, const struct block *block, struct recipe
 	if (!printout || !solver->pool)
 		error = failure_set(failure, -ENOMEM, "out of memory");
 	else
-		error = run_with_either_abi(solver, printout, failure);
+		error = run_with_right_abi(solver, printout, failure);
 	if (!error)
 		error = find_guards(solver, printout, failure);
 	if (!error) {

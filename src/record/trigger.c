@@ -92,6 +92,7 @@ int trigger_plan(struct gobin *gobin, struct trigger_plan *plan, struct failure 
 	if (error)
 		return error;
 	plan->stack.flags = GCTAP_CAPTURE_STACK | GCTAP_CAPTURE_IF_NOT_BELOW_EQUAL | GCTAP_CAPTURE_IN_PROLOGUE;
+	plan->address = address;
 	plan_goal(gobin, address, plan);
 	return 0;
 }
@@ -133,21 +134,19 @@ static void find_caller(struct gobin *gobin, struct trigger *trigger, const uint
 	}
 }
 
-struct trigger *trigger_new(struct gobin *gobin, const struct gctap_event *event)
+struct trigger *trigger_new(struct gobin *gobin, const struct trigger_plan *plan, const struct gctap_event *event)
 {
 	struct trigger *trigger = calloc(1, sizeof(*trigger));
 	unsigned count = event->payload_bytes / sizeof(uint64_t), named = 0;
 	uint64_t addresses[GCTAP_FRAMES_MAX], bias;
-	struct gobin_function start;
 
-	if (!trigger || !(event->facts & GCTAP_FACT_STACK) || count < 2 ||
-	    gobin_function_by_name(gobin, FUNCTION, &start))
+	if (!trigger || !(event->facts & GCTAP_FACT_STACK) || count < 2)
 		return trigger;
 	if (count > GCTAP_FRAMES_MAX)
 		count = GCTAP_FRAMES_MAX;
 	memcpy(addresses, event->payload, count * sizeof(addresses[0]));
-	/* The first address is the probe's own, a few bytes into its function; biases are multiples of the page size. */
-	bias = (addresses[0] - start.entry) & ~0xfffull;
+	/* The first address is the probe's own. */
+	bias = addresses[0] - plan->address;
 	for (unsigned i = 1; i < count; i++) {
 		struct gobin_function function;
 

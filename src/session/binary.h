@@ -7,6 +7,7 @@
 #include "gctap/gobin.h"
 #include "gctap/recipe.h"
 #include "gctap/target.h"
+#include "gctap/trigger.h"
 
 struct binary {
 	struct binary *next;
@@ -17,6 +18,8 @@ struct binary {
 	struct gobin *gobin;
 	struct recipe *recipe;
 	struct gc_layout layout;
+	bool has_trigger; /* whether trigger has been planned */
+	struct trigger_plan trigger;
 };
 
 /* @path is for messages. */

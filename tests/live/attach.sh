@@ -31,12 +31,13 @@ case_to_a_running_process() {
 
 case_twice_at_the_same_time() {
 	start_spin
-	tap trace -p "$PID" -n 200
+	tap trace -p "$PID" -n 200 -o first
 	gctap trace -p "$PID" -n 50
 	ended_with 0
 	cycle_numbers out | consecutive
 	await_end "$TAP"
 	ended_with 0
+	cycle_numbers first | consecutive
 }
 
 case_to_two_processes() {

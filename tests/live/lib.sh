@@ -187,7 +187,7 @@ run_case() {
 		set -Eeuo pipefail
 		cd "$CASE_FOLDER/files"
 		trap live_clean EXIT
-		trap 'echo "$BASH_COMMAND: failed in line $LINENO"' ERR
+		trap 'echo "$BASH_COMMAND: failed in line $LINENO" >&2' ERR
 		"$function"
 	) >"$CASE_FOLDER/log" 2>&1
 	status=$?
