@@ -26,14 +26,14 @@ struct comparison_field {
 	uint64_t equal;
 	uint64_t differing;
 	uint64_t missing; /* one side has no such field, or gctap shows it as unknown */
-	uint64_t moved; /* a live number that changed between the branch and the runtime's own reading */
+	uint64_t moved;	  /* a live number that changed between the branch and the runtime's own reading */
 };
 
 struct comparison_difference {
 	uint32_t cycle;
 	const char *gctap, *runtime; /* NULL: this side has no such cycle */
-	bool moved; /* only in numbers that moved: no failure */
-	size_t nr_fields; /* the fields that differ or are missing: */
+	bool moved;		     /* only in numbers that moved: no failure */
+	size_t nr_fields;	     /* the fields that differ or are missing: */
 	char fields[TRACE_FIELDS_MAX][40];
 };
 

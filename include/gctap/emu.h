@@ -22,14 +22,14 @@ struct emu;
 
 struct emu_value {
 	uint64_t word; /* concrete */
-	expr_id expr; /* EXPR_NONE: a constant */
+	expr_id expr;  /* EXPR_NONE: a constant */
 };
 
 enum emu_answer {
 	EMU_DESCEND, /* emulate the called function */
 	EMU_HANDLED, /* the hook did it: go on behind the call */
-	EMU_STOP, /* the run is over, successfully */
-	EMU_FAIL, /* the run is over; the hook has set the failure */
+	EMU_STOP,    /* the run is over, successfully */
+	EMU_FAIL,    /* the run is over; the hook has set the failure */
 };
 
 struct emu_hooks {
@@ -47,8 +47,8 @@ struct emu_hooks {
 struct emu_options {
 	struct image *image;
 	uint64_t symbolic_start, symbolic_end; /* addresses whose content only the process knows */
-	uint64_t instructions_max; /* of all runs together */
-	uint64_t nanoseconds_max; /* likewise */
+	uint64_t instructions_max;	       /* of all runs together */
+	uint64_t nanoseconds_max;	       /* likewise */
 	struct emu_hooks hooks;
 };
 
@@ -76,11 +76,11 @@ int emu_store(struct emu *emu, uint64_t address, unsigned size, struct emu_value
 /* What one instruction is, without running it: for finding places in code. */
 struct emu_instruction {
 	uint64_t address;
-	unsigned size; /* bytes */
-	bool call; /* direct: target is set */
-	bool conditional_branch; /* direct: target is set */
+	unsigned size;		     /* bytes */
+	bool call;		     /* direct: target is set */
+	bool conditional_branch;     /* direct: target is set */
 	bool sets_flags_from_memory; /* compares 4 bytes at memory_address (absolute) with 0 */
-	bool takes_address; /* loads memory_address (absolute) itself into a register */
+	bool takes_address;	     /* loads memory_address (absolute) itself into a register */
 	uint64_t target, memory_address;
 	char text[96]; /* mnemonic and operands */
 };

@@ -13,28 +13,43 @@
 #include <stdint.h>
 
 typedef uint32_t expr_id; /* 0 is "no expression" */
-#define EXPR_NONE	0u
+#define EXPR_NONE 0u
 
 enum expr_op {
-	EXPR_CONST, /* value */
-	EXPR_MEMORY, /* value = address in the image, size = 1, 2, 4, 8 bytes, zero-extended */
-	EXPR_STACK, /* value = offset from the stack pointer at the probe, size, zero-extended */
+	EXPR_CONST,    /* value */
+	EXPR_MEMORY,   /* value = address in the image, size = 1, 2, 4, 8 bytes, zero-extended */
+	EXPR_STACK,    /* value = offset from the stack pointer at the probe, size, zero-extended */
 	EXPR_REGISTER, /* value = number of the general register at the probe (architecture's order) */
-	EXPR_OPAQUE, /* a value that no probe can read (through a pointer, say); never evaluates */
-	EXPR_ADD, EXPR_SUB, EXPR_MUL, EXPR_AND, EXPR_OR, EXPR_XOR,
-	EXPR_SHL, EXPR_SHR, EXPR_SAR, /* counts modulo 64 */
-	EXPR_MULHI_U, EXPR_MULHI_S, /* upper 64 bits of the 128-bit product */
-	EXPR_DIV_U, EXPR_DIV_S, EXPR_REM_U, EXPR_REM_S, /* by zero: does not evaluate */
-	EXPR_SEXT, /* of the low size bytes */
-	EXPR_ZEXT, /* likewise */
+	EXPR_OPAQUE,   /* a value that no probe can read (through a pointer, say); never evaluates */
+	EXPR_ADD,
+	EXPR_SUB,
+	EXPR_MUL,
+	EXPR_AND,
+	EXPR_OR,
+	EXPR_XOR,
+	EXPR_SHL,
+	EXPR_SHR,
+	EXPR_SAR, /* counts modulo 64 */
+	EXPR_MULHI_U,
+	EXPR_MULHI_S, /* upper 64 bits of the 128-bit product */
+	EXPR_DIV_U,
+	EXPR_DIV_S,
+	EXPR_REM_U,
+	EXPR_REM_S,	/* by zero: does not evaluate */
+	EXPR_SEXT,	/* of the low size bytes */
+	EXPR_ZEXT,	/* likewise */
 	EXPR_IF_LESS_U, /* 1 if a < b else 0 (carry) */
-	EXPR_F64_FROM_S64, EXPR_S64_FROM_F64, /* conversion; truncates */
-	EXPR_F64_ADD, EXPR_F64_SUB, EXPR_F64_MUL, EXPR_F64_DIV,
+	EXPR_F64_FROM_S64,
+	EXPR_S64_FROM_F64, /* conversion; truncates */
+	EXPR_F64_ADD,
+	EXPR_F64_SUB,
+	EXPR_F64_MUL,
+	EXPR_F64_DIV,
 	EXPR_OPS,
 };
 
 struct expr_node {
-	uint8_t op; /* enum expr_op */
+	uint8_t op;   /* enum expr_op */
 	uint8_t size; /* bytes, where the operator has one */
 	expr_id a, b;
 	uint64_t value;

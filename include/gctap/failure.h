@@ -14,7 +14,6 @@ struct failure {
 };
 
 /* Writes the reason into @failure (which may be NULL) and returns @error. */
-int failure_set(struct failure *failure, int error, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+int failure_set(struct failure *failure, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -14,11 +14,11 @@
 
 /* Which field of the record each item of a recipe is. */
 struct gc_layout {
-	int16_t fields[RECIPE_ITEMS_MAX]; /* index in record_gc_cycle; -1: none */
+	int16_t fields[RECIPE_ITEMS_MAX];    /* index in record_gc_cycle; -1: none */
 	int16_t fractions[RECIPE_ITEMS_MAX]; /* where the unscaled double goes as well; -1: nowhere */
-	char *labels[RECIPE_ITEMS_MAX]; /* of a number or remark that has no field; owned */
-	unsigned cycle_item; /* the cycle's number */
-	bool has_forced, has_leak_check; /* whether this version has these remarks */
+	char *labels[RECIPE_ITEMS_MAX];	     /* of a number or remark that has no field; owned */
+	unsigned cycle_item;		     /* the cycle's number */
+	bool has_forced, has_leak_check;     /* whether this version has these remarks */
 };
 
 /* -EBADMSG when the line has no cycle number. */
@@ -29,7 +29,7 @@ void gc_layout_clear(struct gc_layout *layout);
 struct gc_cycle {
 	struct record record;
 	bool cycle_known;
-	uint32_t cycle; /* the runtime's number */
+	uint32_t cycle;	  /* the runtime's number */
 	unsigned unknown; /* fields of the line that could not be read */
 	struct recipe_values values;
 	char line[RECIPE_LINE_MAX];

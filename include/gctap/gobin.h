@@ -20,16 +20,16 @@ struct gobin;
 
 /* Source: magic of runtime/symtab.go and debug/gosym of the respective releases. */
 enum pclntab_form {
-	PCLNTAB_GO12, /* 0xfffffffb, Go 1.2 - 1.15 */
+	PCLNTAB_GO12,  /* 0xfffffffb, Go 1.2 - 1.15 */
 	PCLNTAB_GO116, /* 0xfffffffa, Go 1.16 - 1.17 */
 	PCLNTAB_GO118, /* 0xfffffff0, Go 1.18 - 1.19 */
 	PCLNTAB_GO120, /* 0xfffffff1, Go 1.20 - ; header's textStart is 0 from 1.26 */
 };
 
 struct gobin_function {
-	uint64_t entry; /* first address */
-	uint64_t end; /* first address behind it */
-	uint32_t index; /* in ftab */
+	uint64_t entry;	  /* first address */
+	uint64_t end;	  /* first address behind it */
+	uint32_t index;	  /* in ftab */
 	const char *name; /* as long as the image is open */
 };
 
@@ -47,7 +47,7 @@ void gobin_close(struct gobin *gobin);
 struct image *gobin_image(struct gobin *gobin);
 enum pclntab_form gobin_form(const struct gobin *gobin);
 uint64_t gobin_pclntab(const struct gobin *gobin); /* address */
-uint64_t gobin_text(const struct gobin *gobin); /* runtime.text: base of 1.18+ entry offsets */
+uint64_t gobin_text(const struct gobin *gobin);	   /* runtime.text: base of 1.18+ entry offsets */
 uint32_t gobin_function_count(const struct gobin *gobin);
 const struct gobin_moduledata *gobin_moduledata(const struct gobin *gobin);
 
@@ -75,17 +75,17 @@ int gobin_version(struct gobin *gobin, char *version, size_t size);
 enum gobin_fact { GOBIN_NO, GOBIN_YES, GOBIN_UNKNOWN };
 
 struct gobin_build {
-	bool pie; /* ET_DYN */
-	bool dynamic; /* has an interpreter */
-	bool buildinfo; /* has a readable .go.buildinfo blob */
-	bool pclntab_section; /* a section header names it */
-	bool symtab; /* has .symtab */
-	bool dwarf; /* has .debug_info or .zdebug_info (possibly only of C parts) */
-	bool sections; /* has section headers at all */
+	bool pie;		  /* ET_DYN */
+	bool dynamic;		  /* has an interpreter */
+	bool buildinfo;		  /* has a readable .go.buildinfo blob */
+	bool pclntab_section;	  /* a section header names it */
+	bool symtab;		  /* has .symtab */
+	bool dwarf;		  /* has .debug_info or .zdebug_info (possibly only of C parts) */
+	bool sections;		  /* has section headers at all */
 	enum gobin_fact external; /* linked by the C linker: its start-up code lies before runtime.text */
-	enum gobin_fact cgo; /* has runtime/cgo */
-	enum gobin_fact race; /* built with -race */
-	char settings[1024]; /* -buildmode and the like from buildinfo, "k=v k=v"; "" when not said */
+	enum gobin_fact cgo;	  /* has runtime/cgo */
+	enum gobin_fact race;	  /* built with -race */
+	char settings[1024];	  /* -buildmode and the like from buildinfo, "k=v k=v"; "" when not said */
 };
 void gobin_build(struct gobin *gobin, struct gobin_build *build);
 

@@ -24,11 +24,11 @@ enum image_machine {
 	IMAGE_MACHINE_AARCH64,
 };
 
-struct image_segment { /* one PT_LOAD */
-	uint64_t address; /* p_vaddr, bytes */
+struct image_segment {	      /* one PT_LOAD */
+	uint64_t address;     /* p_vaddr, bytes */
 	uint64_t memory_size; /* p_memsz, bytes; what is beyond file_size is zero */
-	uint64_t offset; /* p_offset, bytes */
-	uint64_t file_size; /* p_filesz, cut to what the file has */
+	uint64_t offset;      /* p_offset, bytes */
+	uint64_t file_size;   /* p_filesz, cut to what the file has */
 	bool readable, writable, executable;
 };
 
@@ -40,8 +40,8 @@ int image_open_bytes(const void *bytes, size_t size, struct image **out, struct 
 void image_close(struct image *image);
 
 enum image_machine image_machine(const struct image *image);
-bool image_is_dyn(const struct image *image); /* ET_DYN: position independent */
-uint64_t image_entry(const struct image *image); /* e_entry */
+bool image_is_dyn(const struct image *image);	       /* ET_DYN: position independent */
+uint64_t image_entry(const struct image *image);       /* e_entry */
 bool image_has_interpreter(const struct image *image); /* dynamically linked */
 uint64_t image_file_size(const struct image *image);
 uint64_t image_bytes_read(const struct image *image); /* how much of the file was touched */
@@ -80,8 +80,8 @@ int image_pointer(struct image *image, uint64_t address, uint64_t *value);
  * Calls back for every relative relocation whose addend is @value; stops at a
  * non-zero answer and returns it. The work is bounded by the file's size.
  */
-int image_each_relocation_to(struct image *image, uint64_t value,
-			     int (*callback)(uint64_t address, void *context), void *context);
+int image_each_relocation_to(struct image *image, uint64_t value, int (*callback)(uint64_t address, void *context),
+			     void *context);
 
 /* Position in the file of a virtual address, as uprobes want it; -EFAULT when it has none. */
 int image_offset_of(const struct image *image, uint64_t address, uint64_t *offset);

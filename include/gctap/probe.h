@@ -19,7 +19,8 @@
 struct probe_set;
 
 struct probe_options {
-	size_t ring_bytes; /* 0: default (1 MiB); rounded up to a power of two of pages. Mapped twice: counts double in gctap's RSS */
+	size_t ring_bytes; /* 0: default (1 MiB); rounded up to a power of two of pages. Mapped twice: counts double in
+			      gctap's RSS */
 };
 
 /*
@@ -30,10 +31,10 @@ struct probe_options {
 int probe_set_new(const struct probe_options *options, struct probe_set **out, struct failure *failure);
 
 struct probe_point {
-	int exe_fd; /* the executable; stays the caller's, needed only during the call */
+	int exe_fd;	      /* the executable; stays the caller's, needed only during the call */
 	uint64_t file_offset; /* of the instruction */
-	pid_t pid; /* only in this process's memory; -1: in every process of the file, now and later */
-	uint32_t pid_filter; /* kernel-side filter on the tgid as gctap sees it, beside the above; 0: none */
+	pid_t pid;	      /* only in this process's memory; -1: in every process of the file, now and later */
+	uint32_t pid_filter;  /* kernel-side filter on the tgid as gctap sees it, beside the above; 0: none */
 	struct gctap_capture capture;
 };
 
@@ -55,7 +56,8 @@ int probe_set_fd(const struct probe_set *set);
  */
 typedef int (*probe_handler)(const struct gctap_event *event, void *context);
 
-/* Takes all that is there; number of events, or the handler's negative answer (-EPROTO: a malformed event). Never blocks. */
+/* Takes all that is there; number of events, or the handler's negative answer (-EPROTO: a malformed event). Never
+ * blocks. */
 int probe_set_consume(struct probe_set *set, probe_handler handler, void *context);
 
 /* Sums since activation, by enum gctap_drop. */

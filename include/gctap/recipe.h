@@ -18,40 +18,40 @@
 #include "gctap/gobin.h"
 #include "gctap/window.h"
 
-#define RECIPE_ITEMS_MAX	128
-#define RECIPE_LINE_MAX		1024 /* bytes of a rendered line, with its NUL */
+#define RECIPE_ITEMS_MAX 128
+#define RECIPE_LINE_MAX	 1024 /* bytes of a rendered line, with its NUL */
 
 enum recipe_format {
-	RECIPE_LITERAL, /* text, as it is */
-	RECIPE_UNSIGNED, /* decimal */
-	RECIPE_SIGNED, /* decimal */
-	RECIPE_DECIMAL, /* runtime.itoaDiv: decimal with a point before the last @decimals digits */
+	RECIPE_LITERAL,	     /* text, as it is */
+	RECIPE_UNSIGNED,     /* decimal */
+	RECIPE_SIGNED,	     /* decimal */
+	RECIPE_DECIMAL,	     /* runtime.itoaDiv: decimal with a point before the last @decimals digits */
 	RECIPE_MILLISECONDS, /* runtime.fmtNSAsMS: nanoseconds shown as milliseconds, two significant digits */
 };
 
 enum recipe_unit { /* of recipe_item.raw */
-	RECIPE_UNIT_NONE,
-	RECIPE_UNIT_NANOSECONDS,
-	RECIPE_UNIT_BYTES, /* shown as MB: shifted right by 20 */
-	RECIPE_UNIT_FRACTION, /* a double, shown as percent */
+		   RECIPE_UNIT_NONE,
+		   RECIPE_UNIT_NANOSECONDS,
+		   RECIPE_UNIT_BYTES,	 /* shown as MB: shifted right by 20 */
+		   RECIPE_UNIT_FRACTION, /* a double, shown as percent */
 };
 
 struct recipe_item {
 	enum recipe_format format;
 	const char *literal; /* of RECIPE_LITERAL */
-	unsigned decimals; /* of RECIPE_DECIMAL */
-	expr_id value; /* what is printed */
-	expr_id raw; /* the quantity behind it, before it was scaled for printing */
+	unsigned decimals;   /* of RECIPE_DECIMAL */
+	expr_id value;	     /* what is printed */
+	expr_id raw;	     /* the quantity behind it, before it was scaled for printing */
 	enum recipe_unit unit;
 	expr_id guard; /* EXPR_NONE: always printed; else only when (guard != 0) == guard_truth */
 	bool guard_truth;
 };
 
 struct recipe {
-	char function[64]; /* that prints */
+	char function[64];	/* that prints */
 	uint64_t probe_address; /* the conditional branch in front of the printing */
-	uint64_t probe_offset; /* the same as a position in the file */
-	char probe_text[96]; /* its mnemonic */
+	uint64_t probe_offset;	/* the same as a position in the file */
+	char probe_text[96];	/* its mnemonic */
 	/*
 	 * The call behind which the last numbers are printed, right after they have been read from
 	 * memory: runs only when the line really is printed. What differs there has moved since the
@@ -67,9 +67,9 @@ struct recipe {
 	unsigned nr_windows;
 	uint32_t payload_bytes;
 	struct recipe_leaf *leaves; /* by expr_id: where in the payload */
-	uint64_t instructions; /* emulated to find and to check it */
-	uint64_t solve_ns; /* that this took */
-	unsigned checks; /* rounds in which emulated and rendered lines were compared */
+	uint64_t instructions;	    /* emulated to find and to check it */
+	uint64_t solve_ns;	    /* that this took */
+	unsigned checks;	    /* rounds in which emulated and rendered lines were compared */
 };
 
 /*
@@ -99,8 +99,8 @@ struct recipe_values {
 };
 
 /* @windows_read: bit i is set when window i holds data. */
-void recipe_evaluate(const struct recipe *recipe, const uint8_t *payload, uint32_t payload_bytes,
-		     uint32_t windows_read, struct recipe_values *values);
+void recipe_evaluate(const struct recipe *recipe, const uint8_t *payload, uint32_t payload_bytes, uint32_t windows_read,
+		     struct recipe_values *values);
 
 /*
  * The line, without its newline. An unknown number is "?"; an item whose

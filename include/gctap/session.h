@@ -18,10 +18,10 @@
 struct session;
 
 struct session_options {
-	bool trigger; /* also take why and from where each cycle began: one more probe */
-	bool origins; /* records carry "[pid comm]" */
+	bool trigger;	     /* also take why and from where each cycle began: one more probe */
+	bool origins;	     /* records carry "[pid comm]" */
 	uint64_t cycles_max; /* record no more than that many cycles; 0: no limit */
-	size_t ring_bytes; /* 0: default */
+	size_t ring_bytes;   /* 0: default */
 	/*
 	 * Where the runtime itself prints as well: a second probe reads the numbers once more where the
 	 * runtime does, and hands over that line. NULL: no such probe.

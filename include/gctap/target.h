@@ -24,14 +24,14 @@ struct file_id {
 struct target {
 	pid_t pid;
 	uint64_t start_ticks; /* /proc/PID/stat field 22, clock ticks since boot: with pid the identity */
-	int pidfd; /* readable once the process has ended */
-	int exe_fd; /* its executable, O_RDONLY (also when deleted or in another mount namespace) */
+	int pidfd;	      /* readable once the process has ended */
+	int exe_fd;	      /* its executable, O_RDONLY (also when deleted or in another mount namespace) */
 	struct file_id exe;
 	char comm[16];
 	char exe_path[4096]; /* as /proc/PID/exe names it; " (deleted)" may follow */
-	bool spawned; /* started by us: to be waited for */
-	int hold_fd; /* spawned and still held before its exec: the write end that lets it go; else -1 */
-	int exec_error_fd; /* spawned: carries the errno of a failed exec; else -1 */
+	bool spawned;	     /* started by us: to be waited for */
+	int hold_fd;	     /* spawned and still held before its exec: the write end that lets it go; else -1 */
+	int exec_error_fd;   /* spawned: carries the errno of a failed exec; else -1 */
 };
 
 /*
@@ -42,10 +42,10 @@ struct target {
 int target_open(pid_t pid, struct target **out, struct failure *failure);
 
 struct target_spawn_options {
-	char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
+	char *const *argv;		/* NULL-terminated; argv[0] is looked up in PATH */
 	const char *const *environment; /* "NAME=VALUE", NULL-terminated, set over the inherited ones; or NULL */
-	int stderr_fd; /* becomes the child's stderr; -1: inherited */
-	int stdout_fd; /* becomes the child's stdout; -1: inherited */
+	int stderr_fd;			/* becomes the child's stderr; -1: inherited */
+	int stdout_fd;			/* becomes the child's stdout; -1: inherited */
 };
 
 /*

@@ -15,25 +15,25 @@
 #endif
 
 enum gctap_window_base {
-	GCTAP_BASE_IP = 0, /* address = probe's instruction pointer + delta */
-	GCTAP_BASE_SP = 1, /* address = stack pointer at the probe + delta */
+	GCTAP_BASE_IP = 0,   /* address = probe's instruction pointer + delta */
+	GCTAP_BASE_SP = 1,   /* address = stack pointer at the probe + delta */
 	GCTAP_BASE_REGS = 2, /* the kernel's struct pt_regs itself; delta is 0 */
 };
 
-#define GCTAP_WINDOWS_MAX	16
-#define GCTAP_WINDOW_BYTES_MAX	256u /* of one window */
-#define GCTAP_PAYLOAD_MAX	1536u /* of all windows of one capture */
+#define GCTAP_WINDOWS_MAX      16
+#define GCTAP_WINDOW_BYTES_MAX 256u  /* of one window */
+#define GCTAP_PAYLOAD_MAX      1536u /* of all windows of one capture */
 
 struct gctap_window {
-	__s64 delta; /* bytes */
+	__s64 delta;  /* bytes */
 	__u32 length; /* bytes, 1 .. GCTAP_WINDOW_BYTES_MAX */
-	__u32 base; /* enum gctap_window_base */
+	__u32 base;   /* enum gctap_window_base */
 };
 
 /* What to copy at one probe: the windows in the order in which they lie in the payload, back to back. */
 struct gctap_capture {
 	__u32 nr_windows; /* 0 .. GCTAP_WINDOWS_MAX */
-	__u32 flags; /* enum gctap_capture_flags */
+	__u32 flags;	  /* enum gctap_capture_flags */
 	struct gctap_window windows[GCTAP_WINDOWS_MAX];
 };
 

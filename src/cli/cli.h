@@ -12,7 +12,7 @@ enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_TROUBLE = 2 };
 
 struct command {
 	const char *name;
-	const char *what; /* one line for gctap --help */
+	const char *what;		   /* one line for gctap --help */
 	int (*run)(int argc, char **argv); /* argv[0] is "gctap NAME" */
 };
 

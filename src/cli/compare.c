@@ -15,9 +15,9 @@
 #include "gctap/session.h"
 #include "gctap/trace_line.h"
 
-#define POLL_MS		50
-#define PIPE_BYTES	(1 << 20) /* so that the child seldom waits for us */
-#define CHILD_GRACE_NS	10000000000u
+#define POLL_MS	       50
+#define PIPE_BYTES     (1 << 20) /* so that the child seldom waits for us */
+#define CHILD_GRACE_NS 10000000000u
 
 enum { KEY_JSON = 256 };
 
@@ -70,13 +70,17 @@ static error_t parse(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	argp_options, parse, "-- COMMAND [ARG...]",
+	argp_options,
+	parse,
+	"-- COMMAND [ARG...]",
 	"Runs a Go program with GODEBUG=gctrace=1 and holds every field of every line that gctap sees against the "
 	"line that the runtime itself prints.\v"
 	"The result goes to stdout; what the command prints goes to stderr. Exit status: 0 when every cycle is "
 	"equal, 1 when one differs or none was compared, 2 when it could not be run. A runtime can lose its last "
 	"line when its program exits: that is reported and no difference.",
-	NULL, NULL, NULL
+	NULL,
+	NULL,
+	NULL
 };
 
 static uint64_t now_ns(void)
@@ -129,7 +133,8 @@ static char *godebug(void)
 	const char *inherited = getenv("GODEBUG");
 	char *text;
 
-	if (asprintf(&text, "GODEBUG=%s%sgctrace=1", inherited ? inherited : "", inherited && *inherited ? "," : "") < 0)
+	if (asprintf(&text, "GODEBUG=%s%sgctrace=1", inherited ? inherited : "", inherited && *inherited ? "," : "") <
+	    0)
 		return NULL;
 	return text;
 }
@@ -138,9 +143,9 @@ static int spawn(struct run *run, struct target **target, struct failure *failur
 {
 	char *setting = godebug();
 	const char *environment[] = { setting, NULL };
-	struct target_spawn_options options = {
-		.argv = run->options->command, .environment = environment, .stdout_fd = STDERR_FILENO
-	};
+	struct target_spawn_options options = { .argv = run->options->command,
+						.environment = environment,
+						.stdout_fd = STDERR_FILENO };
 	int ends[2], error;
 
 	if (!setting || pipe2(ends, O_CLOEXEC)) {
@@ -160,8 +165,9 @@ static int spawn(struct run *run, struct target **target, struct failure *failur
 
 static int start(struct run *run, struct failure *failure)
 {
-	struct session_options session = { .on_record = on_record, .on_note = cli_note,
-					   .on_reread = on_reread, .context = run };
+	struct session_options session = {
+		.on_record = on_record, .on_note = cli_note, .on_reread = on_reread, .context = run
+	};
 	struct trace_reader_handler handler = { .line = on_line, .text = on_text, .context = run };
 	struct target *target;
 	int error;

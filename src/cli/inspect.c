@@ -15,8 +15,8 @@
 #include "gctap/recipe.h"
 #include "gctap/target.h"
 
-#define PROBE_REASON                                                                                          \
-	"runs once per cycle, everything final, the world running again; the kernel emulates this instruction, " \
+#define PROBE_REASON                                                                                                   \
+	"runs once per cycle, everything final, the world running again; the kernel emulates this instruction, "       \
 	"where others are single-stepped"
 
 enum { KEY_JSON = 256 };
@@ -66,10 +66,14 @@ static error_t parse(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	argp_options, parse, "FILE\n-p PID",
+	argp_options,
+	parse,
+	"FILE\n-p PID",
 	"What can be known of a Go binary, and how gctap would trace it. Needs no root for a file that can be read.\v"
 	"Exit status: 0 when the binary can be traced, 1 when it is no Go binary or cannot be solved.",
-	NULL, NULL, NULL
+	NULL,
+	NULL,
+	NULL
 };
 
 static uint64_t now_ns(void)
@@ -128,7 +132,7 @@ static const char *item_name(const struct inspection *inspection, unsigned i)
 static const char *format_name(const struct recipe_item *item)
 {
 	static const char *const names[] = {
-		[RECIPE_LITERAL] = "literal", [RECIPE_UNSIGNED] = "unsigned", [RECIPE_SIGNED] = "signed",
+		[RECIPE_LITERAL] = "literal", [RECIPE_UNSIGNED] = "unsigned",	      [RECIPE_SIGNED] = "signed",
 		[RECIPE_DECIMAL] = "decimal", [RECIPE_MILLISECONDS] = "milliseconds",
 	};
 
@@ -156,7 +160,8 @@ static void list_leaf(expr_id id, const struct expr_node *leaf, void *context)
 
 	(void)id;
 	if (leaf->op == EXPR_MEMORY)
-		length = snprintf(list->text + list->used, left, "%s0x%" PRIx64 "/%u", separator, leaf->value, leaf->size);
+		length = snprintf(list->text + list->used, left, "%s0x%" PRIx64 "/%u", separator, leaf->value,
+				  leaf->size);
 	else if (leaf->op == EXPR_STACK)
 		length = snprintf(list->text + list->used, left, "%ssp+0x%" PRIx64 "/%u", separator, leaf->value,
 				  leaf->size);

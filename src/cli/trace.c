@@ -15,10 +15,10 @@
 #include "gctap/probe.h"
 #include "gctap/session.h"
 
-#define POLL_MS		50 /* the kernel side wakes us only under load: look this often */
-#define FIRST_POLL_MS	5 /* until the first line is out, which somebody waits for */
-#define CHILD_GRACE_NS	10000000000u /* from SIGTERM to giving up on a command that does not end */
-#define NAMED_MAX	1024
+#define POLL_MS	       50	    /* the kernel side wakes us only under load: look this often */
+#define FIRST_POLL_MS  5	    /* until the first line is out, which somebody waits for */
+#define CHILD_GRACE_NS 10000000000u /* from SIGTERM to giving up on a command that does not end */
+#define NAMED_MAX      1024
 
 enum { KEY_FORMAT = 256, KEY_JSON, KEY_TRIGGER, KEY_BUFFER };
 
@@ -42,7 +42,7 @@ struct run {
 	pid_t child_pid;
 	int signals;
 	uint64_t start_ns, ending_ns; /* ending: since when the command has been asked to end; 0: not */
-	bool interrupted; /* by the first Ctrl-C, while a command runs */
+	bool interrupted;	      /* by the first Ctrl-C, while a command runs */
 	bool done;
 };
 
@@ -125,13 +125,17 @@ static error_t parse(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	argp_options, parse, "-p PID\n-x FILE\n-- COMMAND [ARG...]",
+	argp_options,
+	parse,
+	"-p PID\n-x FILE\n-- COMMAND [ARG...]",
 	"The gctrace lines of Go programs, as the runtime would print them with GODEBUG=gctrace=1, without setting "
 	"that and without a restart.\v"
 	"Lines go to stdout, all else to stderr. Needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE. "
 	"A number that could not be read is '?'. With a command, the exit status is the command's; a command is "
 	"ended with SIGTERM when -d or -n is over. Ctrl-C ends.",
-	NULL, NULL, NULL
+	NULL,
+	NULL,
+	NULL
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -169,8 +173,7 @@ static int emit_header(struct run *run, const char *command_line)
 	record_set_unsigned(&record, "schema_version", RECORD_SCHEMA_VERSION);
 	record_set_text(&record, "gctap_version", GCTAP_VERSION);
 	record_set_text(&record, "clock", "CLOCK_MONOTONIC");
-	record_set_signed(&record, "wall_offset_ns",
-			  (int64_t)(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC)));
+	record_set_signed(&record, "wall_offset_ns", (int64_t)(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC)));
 	record_set_text(&record, "boot_id", boot_id[0] ? boot_id : NULL);
 	record_set_text(&record, "kernel", uname(&system) ? NULL : system.release);
 	record_set_text(&record, "options", command_line);

@@ -190,8 +190,8 @@ static enum field_state compare_twice(const struct trace_field *other, const str
  * not equal go to @difference. NULL: the lines are known to be equal. @reread
  * may be NULL. Returns whether all that is not equal has moved.
  */
-static bool compare_fields(struct comparison_result *result, const char *gctap, const char *runtime,
-			   const char *reread, struct comparison_difference *difference)
+static bool compare_fields(struct comparison_result *result, const char *gctap, const char *runtime, const char *reread,
+			   struct comparison_difference *difference)
 {
 	struct trace_field mine[TRACE_FIELDS_MAX], other[TRACE_FIELDS_MAX], again[TRACE_FIELDS_MAX];
 	int nr_mine = trace_line_split(gctap, mine), nr_other = trace_line_split(runtime, other);
@@ -206,8 +206,8 @@ static bool compare_fields(struct comparison_result *result, const char *gctap, 
 	}
 	for (int i = 0; i < nr_other; i++) {
 		const char *name = other[i].name;
-		enum field_state state = compare_twice(&other[i], find_field(mine, nr_mine, name),
-						       find_field(again, nr_again, name));
+		enum field_state state =
+			compare_twice(&other[i], find_field(mine, nr_mine, name), find_field(again, nr_again, name));
 
 		moved += state == FIELD_MOVED;
 		count_field(result, name, state, difference);
@@ -366,8 +366,8 @@ static void settle_cycle(struct comparison *comparison, struct cycle *cycle)
 		struct comparison_difference *difference =
 			new_difference(comparison, cycle->number, gctap->text, runtime->text);
 
-		difference->moved = compare_fields(result, gctap->text, runtime->text, reread ? reread->text : NULL,
-						   difference);
+		difference->moved =
+			compare_fields(result, gctap->text, runtime->text, reread ? reread->text : NULL, difference);
 		result->moved += difference->moved;
 		result->differing += !difference->moved;
 		cycle->settled = true;

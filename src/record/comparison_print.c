@@ -95,11 +95,10 @@ static json_t *fields_json(const struct comparison_result *result)
 	for (size_t i = 0; i < result->nr_fields; i++) {
 		const struct comparison_field *field = &result->fields[i];
 
-		json_array_append_new(fields,
-				      json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", field->name, "equal",
-						(json_int_t)field->equal, "differing", (json_int_t)field->differing,
-						"missing", (json_int_t)field->missing, "moved",
-						(json_int_t)field->moved));
+		json_array_append_new(fields, json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", field->name, "equal",
+							(json_int_t)field->equal, "differing",
+							(json_int_t)field->differing, "missing",
+							(json_int_t)field->missing, "moved", (json_int_t)field->moved));
 	}
 	return fields;
 }
@@ -116,23 +115,23 @@ static json_t *differences_json(const struct comparison_result *result)
 			json_array_append_new(names, json_string(difference->fields[j]));
 		json_array_append_new(differences,
 				      json_pack("{s:I, s:b, s:o, s:o, s:o}", "cycle", (json_int_t)difference->cycle,
-						"moved", difference->moved, "gctap", text_or_null(difference->gctap), "runtime",
-						text_or_null(difference->runtime), "fields", names));
+						"moved", difference->moved, "gctap", text_or_null(difference->gctap),
+						"runtime", text_or_null(difference->runtime), "fields", names));
 	}
 	return differences;
 }
 
 static json_t *result_json(const struct comparison_result *result, const char *go_version, const char *binary)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type", "compare",
-			 "go_version", text_or_null(go_version), "binary", text_or_null(binary), "cycles_compared",
-			 (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal, "cycles_moved",
-			 (json_int_t)result->moved, "cycles_differing",
-			 (json_int_t)result->differing, "cycles_only_gctap", (json_int_t)result->only_gctap,
-			 "cycles_only_runtime", (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn,
-			 "forced", (json_int_t)result->forced, "lost_at_exit", (json_int_t)result->lost_at_exit,
-			 "verdict", comparison_verdict_name(result->verdict), "fields", fields_json(result),
-			 "differences", differences_json(result));
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type",
+			 "compare", "go_version", text_or_null(go_version), "binary", text_or_null(binary),
+			 "cycles_compared", (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal,
+			 "cycles_moved", (json_int_t)result->moved, "cycles_differing", (json_int_t)result->differing,
+			 "cycles_only_gctap", (json_int_t)result->only_gctap, "cycles_only_runtime",
+			 (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn, "forced",
+			 (json_int_t)result->forced, "lost_at_exit", (json_int_t)result->lost_at_exit, "verdict",
+			 comparison_verdict_name(result->verdict), "fields", fields_json(result), "differences",
+			 differences_json(result));
 }
 
 int comparison_print_json(const struct comparison_result *result, const char *go_version, const char *binary, FILE *to)

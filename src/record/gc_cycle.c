@@ -11,7 +11,7 @@
 /* Numbers that are known by the words around them. */
 static const struct {
 	const char *before; /* the text in front ends like this; NULL: anything */
-	const char *after; /* the text behind begins like this; NULL: anything */
+	const char *after;  /* the text behind begins like this; NULL: anything */
 	const char *field;
 } words[] = {
 	{ "gc ", NULL, "cycle" },
@@ -30,7 +30,8 @@ static const struct {
 	const char *fields[5];
 } rows[] = {
 	{ " ms clock", 3, { "clock_sweep_term_ns", "clock_mark_ns", "clock_mark_term_ns" } },
-	{ " ms cpu", 5,
+	{ " ms cpu",
+	  5,
 	  { "cpu_sweep_term_ns", "cpu_assist_ns", "cpu_background_ns", "cpu_idle_ns", "cpu_mark_term_ns" } },
 	{ " MB, ", 3, { "heap_start_bytes", "heap_end_bytes", "heap_marked_bytes" } },
 };
@@ -247,8 +248,7 @@ static void add_other(struct gc_cycle *cycle, const char *label, const struct re
 	cycle->other_list[at] = cycle->others[at];
 }
 
-static void take_item(const struct recipe *recipe, const struct gc_layout *layout, unsigned i,
-		      struct gc_cycle *cycle)
+static void take_item(const struct recipe *recipe, const struct gc_layout *layout, unsigned i, struct gc_cycle *cycle)
 {
 	const struct recipe_item *item = &recipe->items[i];
 	const struct recipe_value *value = &cycle->values.items[i];

@@ -9,11 +9,11 @@
 
 #include "gctap/emu.h"
 
-#define FUNCTION	"runtime.gcBgMarkStartWorkers"
-#define PROLOGUE_BYTES	48u /* within which the branch of the stack check lies */
+#define FUNCTION       "runtime.gcBgMarkStartWorkers"
+#define PROLOGUE_BYTES 48u /* within which the branch of the stack check lies */
 
 struct trigger {
-	const char *reason; /* NULL: unknown */
+	const char *reason;   /* NULL: unknown */
 	const char *function; /* that asked for the cycle; NULL: unknown */
 	const char *file;
 	uint32_t line_number;
@@ -41,7 +41,8 @@ static uint64_t no_number(const struct expr_node *leaf, void *context)
 static int find_branch(struct gobin *gobin, const struct gobin_function *function, uint64_t *address,
 		       struct failure *failure)
 {
-	struct emu_options options = { .image = gobin_image(gobin), .hooks = { .call = no_call, .concrete = no_number } };
+	struct emu_options options = { .image = gobin_image(gobin),
+				       .hooks = { .call = no_call, .concrete = no_number } };
 	struct emu_instruction instruction;
 	struct emu *emu;
 	uint64_t at = function->entry;
@@ -73,8 +74,8 @@ static void plan_goal(struct gobin *gobin, uint64_t probe, struct trigger_plan *
 	plan->has_goal = true;
 	plan->goal.flags = GCTAP_CAPTURE_IF_NOT_BELOW_EQUAL;
 	plan->goal.nr_windows = 1;
-	plan->goal.windows[0] = (struct gctap_window){ .delta = (int64_t)(address - probe), .length = 8,
-						       .base = GCTAP_BASE_IP };
+	plan->goal.windows[0] =
+		(struct gctap_window){ .delta = (int64_t)(address - probe), .length = 8, .base = GCTAP_BASE_IP };
 }
 
 int trigger_plan(struct gobin *gobin, struct trigger_plan *plan, struct failure *failure)
@@ -201,8 +202,7 @@ const char *trigger_line(struct trigger *trigger, const char *line)
 			    trigger->reason ? trigger->reason : "unknown");
 
 	if (trigger->function && used < (int)sizeof(trigger->line))
-		used += snprintf(trigger->line + used, sizeof(trigger->line) - (size_t)used, ", %s",
-				 trigger->function);
+		used += snprintf(trigger->line + used, sizeof(trigger->line) - (size_t)used, ", %s", trigger->function);
 	if (trigger->file && used < (int)sizeof(trigger->line))
 		snprintf(trigger->line + used, sizeof(trigger->line) - (size_t)used, " %s:%u", trigger->file,
 			 trigger->line_number);

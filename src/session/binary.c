@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAGE_MASK	0xfffull
+#define PAGE_MASK 0xfffull
 
 static int read_binary(struct binary *binary, int fd, struct failure *failure)
 {
@@ -22,8 +22,7 @@ static int read_binary(struct binary *binary, int fd, struct failure *failure)
 	return error;
 }
 
-int binary_open(int fd, struct file_id id, const char *path, struct binary **out,
-		struct failure *failure)
+int binary_open(int fd, struct file_id id, const char *path, struct binary **out, struct failure *failure)
 {
 	struct binary *binary = calloc(1, sizeof(*binary));
 	struct failure reason = { "" };

@@ -23,8 +23,7 @@ struct binary {
 };
 
 /* @path is for messages. */
-int binary_open(int fd, struct file_id id, const char *path, struct binary **out,
-		struct failure *failure);
+int binary_open(int fd, struct file_id id, const char *path, struct binary **out, struct failure *failure);
 void binary_free(struct binary *binary);
 
 /* Load bias in a process where the file's byte @file_offset lies at @address. */

@@ -20,7 +20,7 @@
 #include "gctap/target_memory.h"
 #include "gctap/trigger.h"
 
-#define PROCESS_BUCKETS	1024u
+#define PROCESS_BUCKETS 1024u
 #define EXEC_CHECK_NS	500000000u /* how often a traced process is asked whether it runs another program */
 #define EVENTS_MAX	64
 
@@ -30,7 +30,7 @@ struct process {
 	struct process *next_named;
 	struct binary *binary;
 	struct target *target; /* of named ones */
-	int pidfd; /* of others; -1 when it could not be had */
+	int pidfd;	       /* of others; -1 when it could not be had */
 	uint32_t pid;
 	uint64_t start_ns; /* as the kernel side says; 0 until the first event */
 	uint64_t start_ticks;
@@ -39,7 +39,7 @@ struct process {
 	struct cycle_gap gap;
 	uint64_t cycles;
 	struct trigger *trigger; /* of the cycle that is under way */
-	uint64_t percent_goal; /* heap goal of GOGC when it began, bytes */
+	uint64_t percent_goal;	 /* heap goal of GOGC when it began, bytes */
 	bool goal_known;
 	uint32_t points[4];
 	unsigned nr_points;
@@ -114,8 +114,8 @@ int session_new(const struct session_options *options, struct session **out, str
 	session->ticks_per_second = (uint64_t)sysconf(_SC_CLK_TCK);
 	session->wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
 	session->epoll = epoll_create1(EPOLL_CLOEXEC);
-	error = session->epoll < 0 ? failure_set(failure, -errno, "cannot create an epoll: %s", strerror(errno)) :
-				     probe_set_new(&probe_options, &session->probes, failure);
+	error = session->epoll < 0 ? failure_set(failure, -errno, "cannot create an epoll: %s", strerror(errno))
+				   : probe_set_new(&probe_options, &session->probes, failure);
 	if (!error && epoll_ctl(session->epoll, EPOLL_CTL_ADD, probe_set_fd(session->probes), &event))
 		error = failure_set(failure, -errno, "cannot watch the ring buffer: %s", strerror(errno));
 	if (error) {
@@ -188,8 +188,7 @@ static bool same_start(const struct session *session, const struct process *proc
 {
 	if (process->start_ns)
 		return process->start_ns == start_ns;
-	return !process->start_ticks ||
-	       process->start_ticks == start_ns / (1000000000u / session->ticks_per_second);
+	return !process->start_ticks || process->start_ticks == start_ns / (1000000000u / session->ticks_per_second);
 }
 
 static struct process *process_new(struct session *session, struct binary *binary, uint32_t pid, const char *comm)
@@ -217,7 +216,8 @@ static void watch(struct session *session, int fd, struct process *process)
 		note(session, "cannot watch for the end of process %u: %s", process->pid, strerror(errno));
 }
 
-/* Of processes met through their file: where it cannot be opened it has already ended, or will only be forgotten late. */
+/* Of processes met through their file: where it cannot be opened it has already ended, or will only be forgotten late.
+ */
 static void watch_unnamed(struct session *session, struct process *process, uint64_t start_ns)
 {
 	uint64_t ticks = start_ns / (1000000000u / session->ticks_per_second);
@@ -354,7 +354,8 @@ static int attach(struct session *session, struct binary *binary, struct process
 	binary->has_trigger = !error;
 	/* Two probes of one place are served in one trap; which one comes first is the kernel's affair. */
 	if (!error)
-		error = add_point(session, POINT_TRIGGER, binary, process, fd, plan->file_offset, &plan->stack, failure);
+		error = add_point(session, POINT_TRIGGER, binary, process, fd, plan->file_offset, &plan->stack,
+				  failure);
 	if (!error && plan->has_goal)
 		error = add_point(session, POINT_GOAL, binary, process, fd, plan->file_offset, &plan->goal, failure);
 	return error;
@@ -443,8 +444,8 @@ static struct process *find_process(struct session *session, const struct gctap_
 
 	if (!process) {
 		process = *bucket_of(session, event->pid);
-		while (process && (process->pid != event->pid || process->ended ||
-				   !same_start(session, process, event->start_ns)))
+		while (process &&
+		       (process->pid != event->pid || process->ended || !same_start(session, process, event->start_ns)))
 			process = process->next;
 	} else if (!same_start(session, process, event->start_ns)) {
 		return NULL;
@@ -511,15 +512,10 @@ static void number_cycle(struct session *session, struct process *process)
 	if (!session->cycle.cycle_known)
 		return;
 	switch (cycle_gap_feed(&process->gap, session->cycle.cycle, &range)) {
-	case CYCLE_GAP:
-		report_gap(session, process, &range);
-		break;
-	case CYCLE_BACK:
-		restart(session, process);
-		break;
+	case CYCLE_GAP: report_gap(session, process, &range); break;
+	case CYCLE_BACK: restart(session, process); break;
 	case CYCLE_NEXT:
-	case CYCLE_REPEATED:
-		break;
+	case CYCLE_REPEATED: break;
 	}
 }
 
@@ -531,8 +527,7 @@ static void take_cycle(struct session *session, struct process *process, const s
 	gc_cycle_decode(binary->recipe, &binary->layout, event, session->page_bytes, session->wall_offset_ns, cycle);
 	number_cycle(session, process);
 	if (process->trigger) {
-		trigger_describe(process->trigger, process->goal_known ? &process->percent_goal : NULL,
-				 &cycle->record);
+		trigger_describe(process->trigger, process->goal_known ? &process->percent_goal : NULL, &cycle->record);
 		cycle->record.text = trigger_line(process->trigger, cycle->line);
 	}
 	cycle->record.origin = process->origin[0] ? process->origin : NULL;
@@ -574,18 +569,10 @@ static int on_event(const struct gctap_event *event, void *context)
 	if (!process)
 		return 0;
 	switch (point->kind) {
-	case POINT_CYCLE:
-		take_cycle(session, process, event);
-		break;
-	case POINT_TRIGGER:
-		take_trigger(process, event);
-		break;
-	case POINT_GOAL:
-		process->goal_known = trigger_goal(event, &process->percent_goal);
-		break;
-	default:
-		take_reread(session, process, event);
-		break;
+	case POINT_CYCLE: take_cycle(session, process, event); break;
+	case POINT_TRIGGER: take_trigger(process, event); break;
+	case POINT_GOAL: process->goal_known = trigger_goal(event, &process->percent_goal); break;
+	default: take_reread(session, process, event); break;
 	}
 	return session->answer;
 }

@@ -284,11 +284,12 @@ static void list_is_bounded(void **state)
 
 static void json_is_the_contract(void **state)
 {
-	static const char beginning[] = "{\"type\":\"compare\",\"go_version\":\"go1.19.8\",\"binary\":\"/tmp/\\\\xff\","
-					"\"cycles_compared\":1,\"cycles_equal\":1,\"cycles_moved\":0,\"cycles_differing\":0,"
-					"\"cycles_only_gctap\":0,\"cycles_only_runtime\":1,\"torn\":0,\"forced\":0,"
-					"\"lost_at_exit\":0,\"verdict\":\"different\","
-					"\"fields\":[{\"name\":\"cycle\",\"equal\":1,\"differing\":0,\"missing\":0,\"moved\":0},";
+	static const char beginning[] =
+		"{\"type\":\"compare\",\"go_version\":\"go1.19.8\",\"binary\":\"/tmp/\\\\xff\","
+		"\"cycles_compared\":1,\"cycles_equal\":1,\"cycles_moved\":0,\"cycles_differing\":0,"
+		"\"cycles_only_gctap\":0,\"cycles_only_runtime\":1,\"torn\":0,\"forced\":0,"
+		"\"lost_at_exit\":0,\"verdict\":\"different\","
+		"\"fields\":[{\"name\":\"cycle\",\"equal\":1,\"differing\":0,\"missing\":0,\"moved\":0},";
 	struct comparison *comparison = comparison_new();
 	const struct comparison_result *result;
 	char *text = NULL;
@@ -351,7 +352,8 @@ int main(void)
 		cmocka_unit_test(nothing_is_not_equal), cmocka_unit_test(joins_in_any_order),
 		cmocka_unit_test(names_what_differs),	cmocka_unit_test(the_middle_counts),
 		cmocka_unit_test(torn_and_lost_do_not), cmocka_unit_test(repeated_numbers),
-		cmocka_unit_test(moved_is_no_failure), cmocka_unit_test(list_is_bounded),	cmocka_unit_test(json_is_the_contract),
+		cmocka_unit_test(moved_is_no_failure),	cmocka_unit_test(list_is_bounded),
+		cmocka_unit_test(json_is_the_contract),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
