@@ -156,11 +156,12 @@ static __always_inline __u32 rss_read(struct mm_struct *mm, struct gctap_event *
 		event->rss_pages[3] = pages_shown(percpu->rss_stat[3].count);
 		return GCTAP_FACT_RSS;
 	}
+	/* In one copy: 6.1's verifier does not follow an array of a typedef. */
 	if (bpf_core_field_exists(atomic->rss_stat.count)) {
-		event->rss_pages[0] = pages_shown(atomic->rss_stat.count[0].counter);
-		event->rss_pages[1] = pages_shown(atomic->rss_stat.count[1].counter);
-		event->rss_pages[2] = pages_shown(atomic->rss_stat.count[2].counter);
-		event->rss_pages[3] = pages_shown(atomic->rss_stat.count[3].counter);
+		if (bpf_core_read(event->rss_pages, sizeof(event->rss_pages), &atomic->rss_stat.count))
+			return 0;
+		for (int kind = 0; kind < GCTAP_RSS_KINDS; kind++)
+			event->rss_pages[kind] = pages_shown(event->rss_pages[kind]);
 		return GCTAP_FACT_RSS;
 	}
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -240,6 +241,14 @@ static json_t *json_items(const struct inspection *inspection)
 	return items;
 }
 
+/* Of this whole program, up to now. */
+static json_int_t peak_rss_bytes(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? 0 : (json_int_t)usage.ru_maxrss * 1024;
+}
+
 static int print_json(const struct inspection *inspection)
 {
 	const struct gobin_build *build = &inspection->build;
@@ -268,6 +277,7 @@ static int print_json(const struct inspection *inspection)
 		json_object_set_new(object, "instructions", json_integer((json_int_t)recipe->instructions));
 		json_object_set_new(object, "solve_ns", json_integer((json_int_t)inspection->open_ns));
 		json_object_set_new(object, "bytes_read", json_integer((json_int_t)inspection->bytes_read));
+		json_object_set_new(object, "peak_rss_bytes", json_integer(peak_rss_bytes()));
 		json_object_set_new(object, "items", json_items(inspection));
 	}
 	error = !object || json_dumpf(object, stdout, JSON_COMPACT);

@@ -396,7 +396,7 @@ int emu_call(struct emu *emu, uint64_t target, uint64_t return_address, struct f
 	}
 	if (++emu->depth > DEPTH_MAX)
 		return failure_set(failure, -ELOOP, "calls nest too deeply at 0x%" PRIx64, target);
-	emu->registers[sp] = value_const(emu->registers[sp].word - 8);
+	emu->registers[sp] = value_binary(emu, EXPR_SUB, emu->registers[sp], value_const(8));
 	emu->pc = target;
 	return emu_store(emu, emu->registers[sp].word, 8, value_const(return_address), failure);
 }

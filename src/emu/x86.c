@@ -345,6 +345,15 @@ static void flags_carry(struct emu *emu, bool carry, struct emu_value x, struct 
 	}
 }
 
+/* Carry and overflow that no expression tells. */
+static void flags_set(struct emu *emu, bool carry, bool overflow, bool symbolic)
+{
+	emu->flags.carry = carry;
+	emu->flags.overflow = overflow;
+	emu->flags.carry_expr = EXPR_NONE;
+	emu->flags.carry_symbolic = symbolic;
+}
+
 static struct emu_value carry_value(struct emu *emu)
 {
 	if (emu->flags.carry_expr)
@@ -405,9 +414,7 @@ static struct emu_value logic(struct emu *emu, enum expr_op op, struct emu_value
 	struct emu_value result = zext(emu, value_binary(emu, op, a, b), size);
 
 	flags_result(emu, result.word, size, a, b);
-	emu->flags.carry = emu->flags.overflow = false;
-	emu->flags.carry_expr = EXPR_NONE;
-	emu->flags.carry_symbolic = false;
+	flags_set(emu, false, false, false);
 	return result;
 }
 
@@ -500,13 +507,13 @@ static int step_lea(struct emu *emu, const struct insn *insn, struct failure *fa
 	return write_operand(emu, &insn->operands[0], zext(emu, address, insn->operands[0].size), failure);
 }
 
-/* Shifts leave flags that Go's compilers use only for the carry of a shift by one, and zero and sign. */
 static int step_shift(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	const struct operand *to = &insn->operands[0];
 	unsigned bits = 8 * to->size;
 	struct emu_value a, count = value_const(1), result;
 	enum expr_op op;
+	bool carry;
 	int error = read_operand(emu, to, &a, failure);
 
 	if (!error && insn->nr_operands > 1)
@@ -514,19 +521,27 @@ static int step_shift(struct emu *emu, const struct insn *insn, struct failure *
 	if (error)
 		return error;
 	count = value_binary(emu, EXPR_AND, count, value_const(bits == 64 ? 63 : 31));
-	if (!count.word && !value_symbolic(count))
-		return 0;
 	op = insn->id == X86_INS_SHR ? EXPR_SHR : insn->id == X86_INS_SAR ? EXPR_SAR : EXPR_SHL;
 	if (op == EXPR_SAR)
 		a = sext(emu, a, to->size);
 	result = zext(emu, value_binary(emu, op, a, count), to->size);
-	flags_result(emu, result.word, to->size, a, count);
-	emu->flags.carry = op == EXPR_SHL ? count.word <= bits && (a.word >> (bits - count.word) & 1) :
-					    (a.word >> ((count.word - 1) & 63)) & 1;
-	emu->flags.overflow = (result.word ^ a.word) >> (bits - 1) & 1;
-	emu->flags.carry_expr = EXPR_NONE;
-	emu->flags.carry_symbolic = value_symbolic(a) || value_symbolic(count);
+	/* By nothing: the flags stay. */
+	if (count.word) {
+		carry = op == EXPR_SHL ? count.word <= bits && (a.word >> (bits - count.word) & 1) :
+					 a.word >> (count.word - 1) & 1;
+		flags_result(emu, result.word, to->size, a, count);
+		flags_set(emu, carry, (result.word ^ a.word) >> (bits - 1) & 1,
+			  value_symbolic(a) || value_symbolic(count));
+	}
 	return write_operand(emu, to, result, failure);
+}
+
+/* The bit that went round, and whether the sign changed; the rest stays. */
+static void flags_after_rotate(struct emu *emu, struct emu_value result, unsigned bits, bool to_the_left)
+{
+	bool top = result.word >> (bits - 1) & 1, next = result.word >> (bits - 2) & 1, low = result.word & 1;
+
+	flags_set(emu, to_the_left ? low : top, to_the_left ? top != low : top != next, value_symbolic(result));
 }
 
 static int step_rotate(struct emu *emu, const struct insn *insn, struct failure *failure)
@@ -550,10 +565,10 @@ static int step_rotate(struct emu *emu, const struct insn *insn, struct failure 
 		return write_operand(emu, to, a, failure);
 	left = value_binary(emu, EXPR_SHL, a, value_const(count.word));
 	right = value_binary(emu, EXPR_SHR, a, value_const(bits - count.word));
-	/* The carry that rotates leave is not used by compilers; say so if it is. */
+	left = zext(emu, value_binary(emu, EXPR_OR, left, right), to->size);
 	if (insn->id != X86_INS_RORX)
-		emu->flags.carry_symbolic = value_symbolic(a);
-	return write_operand(emu, to, zext(emu, value_binary(emu, EXPR_OR, left, right), to->size), failure);
+		flags_after_rotate(emu, left, bits, insn->id == X86_INS_ROL);
+	return write_operand(emu, to, left, failure);
 }
 
 /* rcr by one: how an average of two words is taken without losing the carry. */
@@ -569,9 +584,7 @@ static int step_rcr(struct emu *emu, const struct insn *insn, struct failure *fa
 	if (insn->nr_operands > 1 && insn->operands[1].value != 1)
 		return emu_unknown(insn, failure);
 	top = value_binary(emu, EXPR_SHL, carry_value(emu), value_const(bits - 1));
-	emu->flags.carry = a.word & 1;
-	emu->flags.carry_expr = EXPR_NONE;
-	emu->flags.carry_symbolic = value_symbolic(a);
+	flags_set(emu, a.word & 1, (a.word >> (bits - 1) & 1) != emu->flags.carry, value_symbolic(a));
 	a = value_binary(emu, EXPR_SHR, a, value_const(1));
 	return write_operand(emu, to, value_binary(emu, EXPR_OR, a, top), failure);
 }
@@ -582,7 +595,7 @@ static int step_double_shift(struct emu *emu, const struct insn *insn, struct fa
 	const struct operand *to = &insn->operands[0];
 	unsigned bits = 8 * to->size;
 	struct emu_value a, b, count;
-	bool left = insn->id == X86_INS_SHLD;
+	bool left = insn->id == X86_INS_SHLD, carry, before;
 	int error = read_pair(emu, insn, &a, &b, failure);
 
 	if (!error)
@@ -593,12 +606,14 @@ static int step_double_shift(struct emu *emu, const struct insn *insn, struct fa
 		return emu_unknown(insn, failure);
 	count.word &= bits - 1;
 	if (!count.word)
-		return 0;
+		return write_operand(emu, to, a, failure);
+	before = a.word >> (bits - 1) & 1;
+	carry = a.word >> (left ? bits - count.word : count.word - 1) & 1;
 	a = value_binary(emu, left ? EXPR_SHL : EXPR_SHR, a, value_const(count.word));
 	b = value_binary(emu, left ? EXPR_SHR : EXPR_SHL, b, value_const(bits - count.word));
 	a = zext(emu, value_binary(emu, EXPR_OR, a, b), to->size);
 	flags_result(emu, a.word, to->size, a, b);
-	emu->flags.carry_symbolic = value_symbolic(a);
+	flags_set(emu, carry, before != (a.word >> (bits - 1) & 1), value_symbolic(a));
 	return write_operand(emu, to, a, failure);
 }
 
@@ -626,11 +641,27 @@ static void set_pair(struct emu *emu, struct emu_value low, struct emu_value hig
 	emu->registers[RDX] = zext(emu, high, size);
 }
 
-static void flags_unknown_after_multiply(struct emu *emu, struct emu_value a, struct emu_value b)
+/* Carry and overflow: the product does not fit. Of the rest nothing is said. */
+static void flags_after_multiply(struct emu *emu, struct emu_value a, struct emu_value b, bool too_large)
 {
 	flags_result(emu, 1, 8, a, b);
-	emu->flags.carry_expr = EXPR_NONE;
-	emu->flags.carry_symbolic = value_symbolic(a) || value_symbolic(b);
+	flags_set(emu, too_large, too_large, value_symbolic(a) || value_symbolic(b));
+}
+
+static __int128 signed_word(uint64_t word, unsigned size)
+{
+	expr_apply(EXPR_SEXT, size, word, 0, &word);
+	return (int64_t)word;
+}
+
+static bool product_fits(uint64_t a, uint64_t b, unsigned size, bool is_signed)
+{
+	__int128 product;
+
+	if (!is_signed)
+		return (unsigned __int128)a * b >> (8 * size) == 0;
+	product = signed_word(a, size) * signed_word(b, size);
+	return product == signed_word((uint64_t)product, size);
 }
 
 /* One-operand mul and imul: rdx:rax = rax * operand. */
@@ -654,9 +685,7 @@ static int step_multiply_wide(struct emu *emu, const struct insn *insn, struct f
 		high = value_binary(emu, is_signed ? EXPR_MULHI_S : EXPR_MULHI_U, a, b);
 	else
 		high = value_binary(emu, EXPR_SHR, low, value_const(32));
-	flags_unknown_after_multiply(emu, a, b);
-	emu->flags.carry = emu->flags.overflow = is_signed ? high.word != (uint64_t)((int64_t)low.word >> 63) :
-							     high.word != 0;
+	flags_after_multiply(emu, a, b, !product_fits(a.word, b.word, size, is_signed));
 	set_pair(emu, low, high, size);
 	return 0;
 }
@@ -675,9 +704,7 @@ static int step_multiply(struct emu *emu, const struct insn *insn, struct failur
 		error = read_operand(emu, &insn->operands[three ? 2 : 1], &b, failure);
 	if (error)
 		return error;
-	flags_unknown_after_multiply(emu, a, b);
-	emu->flags.carry = emu->flags.overflow =
-		(__int128)(int64_t)a.word * (int64_t)b.word != (__int128)(int64_t)(a.word * b.word);
+	flags_after_multiply(emu, a, b, !product_fits(a.word, b.word, size, true));
 	return write_operand(emu, &insn->operands[0], zext(emu, value_binary(emu, EXPR_MUL, a, b), size), failure);
 }
 
@@ -738,6 +765,11 @@ static int step_extend_accumulator(struct emu *emu, const struct insn *insn)
 	return 0;
 }
 
+static void move_stack_pointer(struct emu *emu, int64_t bytes)
+{
+	emu->registers[RSP] = value_binary(emu, EXPR_ADD, emu->registers[RSP], value_const((uint64_t)bytes));
+}
+
 static int step_push(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	struct emu_value value;
@@ -745,31 +777,35 @@ static int step_push(struct emu *emu, const struct insn *insn, struct failure *f
 
 	if (error)
 		return error;
-	emu->registers[RSP].word -= 8;
+	if (insn->operands[0].size == 2)
+		return emu_unknown(insn, failure);
+	move_stack_pointer(emu, -8);
 	return emu_store(emu, emu->registers[RSP].word, 8, value, failure);
 }
 
 static int step_pop(struct emu *emu, const struct operand *to, struct failure *failure)
 {
 	struct emu_value value = value_const(0);
-	int error = emu_load(emu, emu->registers[RSP].word, 8, &value, failure);
+	int error = load_at(emu, emu->registers[RSP], 8, &value, failure);
 
-	emu->registers[RSP].word += 8;
+	move_stack_pointer(emu, 8);
 	return error ? error : write_operand(emu, to, value, failure);
 }
 
 static int step_return(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	struct emu_value target = value_const(0);
-	int error = emu_load(emu, emu->registers[RSP].word, 8, &target, failure);
+	int error = load_at(emu, emu->registers[RSP], 8, &target, failure);
 
 	if (error)
 		return error;
+	if (insn->nr_operands)
+		return emu_unknown(insn, failure);
 	if (value_symbolic(target) || !emu->depth)
 		return failure_set(failure, -ENOTSUP, "the code returns at 0x%" PRIx64 " before it is done",
 				   insn->address);
 	emu->depth--;
-	emu->registers[RSP].word += 8;
+	move_stack_pointer(emu, 8);
 	emu->pc = target.word;
 	return 0;
 }
@@ -841,6 +877,18 @@ static int step_conditional_move(struct emu *emu, const struct insn *insn, struc
 	return write_operand(emu, &insn->operands[0], b, failure);
 }
 
+/* Memory first: its address may hang on the register. Of one register written twice, the first operand stays. */
+static int write_both(struct emu *emu, const struct insn *insn, struct emu_value first, struct emu_value second,
+		      struct failure *failure)
+{
+	bool memory_first = insn->operands[0].kind == OPERAND_MEMORY;
+	const struct operand *early = &insn->operands[memory_first ? 0 : 1];
+	const struct operand *late = &insn->operands[memory_first ? 1 : 0];
+	int error = write_operand(emu, early, memory_first ? first : second, failure);
+
+	return error ? error : write_operand(emu, late, memory_first ? second : first, failure);
+}
+
 static int step_exchange(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	struct emu_value a, b;
@@ -851,11 +899,9 @@ static int step_exchange(struct emu *emu, const struct insn *insn, struct failur
 	if (insn->id == X86_INS_XADD) {
 		struct emu_value sum = add(emu, a, b, insn->operands[0].size, false);
 
-		error = write_operand(emu, &insn->operands[1], a, failure);
-		return error ? error : write_operand(emu, &insn->operands[0], sum, failure);
+		return write_both(emu, insn, sum, a, failure);
 	}
-	error = write_operand(emu, &insn->operands[0], b, failure);
-	return error ? error : write_operand(emu, &insn->operands[1], a, failure);
+	return write_both(emu, insn, b, a, failure);
 }
 
 /* Bit counting and swapping: of symbolic words no expression is kept. */
@@ -880,8 +926,10 @@ static int step_bits(struct emu *emu, const struct insn *insn, struct failure *f
 	default: word = a.word ? 63 - (uint64_t)__builtin_clzll(a.word) : 0; break;
 	}
 	if (!in_place && insn->id != X86_INS_MOVBE) {
-		flags_result(emu, a.word, from->size, a, a);
-		emu->flags.carry = !a.word;
+		bool counts_zeroes = insn->id == X86_INS_TZCNT || insn->id == X86_INS_LZCNT;
+
+		flags_result(emu, counts_zeroes ? word : a.word != 0, from->size, a, a);
+		flags_set(emu, counts_zeroes && !a.word, false, value_symbolic(a));
 	}
 	return write_operand(emu, &insn->operands[0], value_symbolic(a) ? value_opaque(emu, word) : value_const(word),
 			     failure);
@@ -898,9 +946,7 @@ static int step_bit_test(struct emu *emu, const struct insn *insn, struct failur
 	if (insn->operands[0].kind == OPERAND_MEMORY && insn->operands[1].kind != OPERAND_IMMEDIATE)
 		return emu_unknown(insn, failure);
 	b = value_binary(emu, EXPR_AND, b, value_const(bits - 1));
-	emu->flags.carry = a.word >> b.word & 1;
-	emu->flags.carry_expr = EXPR_NONE;
-	emu->flags.carry_symbolic = value_symbolic(a) || value_symbolic(b);
+	flags_set(emu, a.word >> b.word & 1, emu->flags.overflow, value_symbolic(a) || value_symbolic(b));
 	emu->flags.a = a.expr;
 	emu->flags.b = b.expr;
 	if (insn->id == X86_INS_BT)
@@ -932,12 +978,15 @@ static int step_bmi(struct emu *emu, const struct insn *insn, struct failure *fa
 		break;
 	case X86_INS_BLSI:
 		result = logic(emu, EXPR_AND, value_binary(emu, EXPR_SUB, value_const(0), a), a, size);
+		flags_set(emu, a.word, false, value_symbolic(a));
 		break;
 	case X86_INS_BLSR:
 		result = logic(emu, EXPR_AND, value_binary(emu, EXPR_SUB, a, value_const(1)), a, size);
+		flags_set(emu, !a.word, false, value_symbolic(a));
 		break;
 	case X86_INS_BLSMSK:
 		result = logic(emu, EXPR_XOR, value_binary(emu, EXPR_SUB, a, value_const(1)), a, size);
+		flags_set(emu, !a.word, false, value_symbolic(a));
 		break;
 	default:
 		if (value_symbolic(b))
@@ -945,6 +994,7 @@ static int step_bmi(struct emu *emu, const struct insn *insn, struct failure *fa
 		b.word &= 0xff;
 		result = logic(emu, EXPR_AND, a, value_const(b.word >= 8 * size ? UINT64_MAX : (1ull << b.word) - 1),
 			       size);
+		flags_set(emu, b.word >= 8 * size, false, false);
 		break;
 	}
 	return write_operand(emu, &insn->operands[0], result, failure);
@@ -1060,11 +1110,15 @@ static int step_scalar_move(struct emu *emu, const struct insn *insn, unsigned b
 		/* vmovsd x, y, z: the upper lanes are y's. */
 		struct emu_value low = lanes[0];
 
+		if (bytes != 8)
+			return emu_unknown(insn, failure);
 		error = read_lanes(emu, &insn->operands[1], 16, lanes, failure);
 		lanes[0] = low;
 		return error ? error : write_lanes(emu, to, 16, lanes, true, failure);
 	}
-	if (bytes == 4 && to->kind == OPERAND_VECTOR && from->kind == OPERAND_VECTOR)
+	/* movsd is also the name of a string instruction. */
+	if ((bytes == 4 && to->kind == OPERAND_VECTOR && from->kind == OPERAND_VECTOR) ||
+	    (to->kind == OPERAND_MEMORY && from->kind == OPERAND_MEMORY))
 		return emu_unknown(insn, failure);
 	lanes[0] = zext(emu, lanes[0], bytes);
 	clears = clears || from->kind != OPERAND_VECTOR;
@@ -1122,13 +1176,20 @@ static int step_convert(struct emu *emu, const struct insn *insn, struct failure
 		if (error)
 			return error;
 		value = value_unary(emu, EXPR_S64_FROM_F64, lanes[0], 8);
+		if (to->size == 4 && (int64_t)value.word != (int32_t)value.word)
+			value = value_symbolic(value) ? value_opaque(emu, 1u << 31) : value_const(1u << 31);
 		return write_operand(emu, to, zext(emu, value, to->size), failure);
 	}
 	error = read_operand(emu, from, &value, failure);
 	if (error)
 		return error;
 	value = value_unary(emu, EXPR_F64_FROM_S64, sext(emu, value, from->size), 8);
-	return write_lanes(emu, to, 8, &value, is_vex(insn), failure);
+	if (!is_vex(insn))
+		return write_lanes(emu, to, 8, &value, false, failure);
+	/* The upper half is that of the vector in the middle. */
+	error = read_lanes(emu, &insn->operands[1], 16, lanes, failure);
+	lanes[0] = value;
+	return error ? error : write_lanes(emu, to, 16, lanes, true, failure);
 }
 
 static int step_compare_doubles(struct emu *emu, const struct insn *insn, struct failure *failure)
