@@ -111,7 +111,7 @@ fuzz:
 
 bench-overhead: all
 	@scripts/setup build test bench
-	@scripts/bench-overhead
+	@scripts/bench-overhead --write
 
 lint:
 	@scripts/setup build lint

@@ -28,6 +28,12 @@ struct output;
 
 int output_open(const struct output_options *options, struct output **out, struct failure *failure);
 
+/* Takes one record; its line goes out with the next flush, or when much has gathered. */
+int output_add(struct output *output, const struct record *record, struct failure *failure);
+
+/* Writes the lines that have been added, whole, in one write. Errors as below. */
+int output_flush(struct output *output, struct failure *failure);
+
 /*
  * Writes one record and flushes the line, also into a pipe. -EPIPE when the
  * reader has gone (SIGPIPE is to be ignored by the program), else -errno.

@@ -19,7 +19,8 @@ struct session;
 
 struct session_options {
 	bool trigger;	     /* also take why and from where each cycle began: one more probe */
-	bool origins;	     /* records carry "[pid comm]" */
+	bool origins; /* records carry "[pid comm]" */
+	bool single; /* no more than one process will be added, and no file: the kernel side filters by its pid */
 	uint64_t cycles_max; /* record no more than that many cycles; 0: no limit */
 	size_t ring_bytes;   /* 0: default */
 	/*
@@ -38,7 +39,10 @@ struct session_options {
 int session_new(const struct session_options *options, struct session **out, struct failure *failure);
 void session_free(struct session *session);
 
-/* Reads the process's executable and attaches to that process alone. Takes over @target, also on failure. */
+/*
+ * Reads the process's executable and attaches; of other processes of that file, nothing is recorded.
+ * Takes over @target, also on failure.
+ */
 int session_add_process(struct session *session, struct target *target, struct failure *failure);
 
 /* Attaches to every process of that file, those that run and those to come. */

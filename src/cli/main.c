@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <argp.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -62,6 +63,7 @@ static void normalise(void)
 int main(int argc, char **argv)
 {
 	normalise();
+	argp_err_exit_status = EXIT_TROUBLE;
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_TROUBLE;

@@ -42,7 +42,9 @@ struct run {
 	pid_t child_pid;
 	int signals;
 	uint64_t start_ns, ending_ns; /* ending: since when the command has been asked to end; 0: not */
-	bool interrupted;	      /* by the first Ctrl-C, while a command runs */
+	struct failure failure; /* of writing */
+	bool told; /* that writing has failed */
+	bool interrupted; /* by the first Ctrl-C, while a command runs */
 	bool done;
 };
 
@@ -146,15 +148,24 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Says once why writing failed; that the reader has gone is no failure. */
+static int told(struct run *run, int error)
+{
+	if (error && error != -EPIPE && !run->told)
+		cli_note(run->failure.text, NULL);
+	run->told = run->told || error;
+	return error;
+}
+
+static int flush(struct run *run)
+{
+	return told(run, output_flush(run->output, &run->failure));
+}
+
 static int on_record(const struct record *record, void *context)
 {
 	struct run *run = context;
-	struct failure failure = { "" };
-	int error = output_emit(run->output, record, &failure);
-
-	if (error && error != -EPIPE)
-		cli_note(failure.text, NULL);
-	return error;
+	return told(run, output_add(run->output, record, &run->failure));
 }
 
 static int emit_header(struct run *run, const char *command_line)
@@ -214,6 +225,7 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 	struct session_options session = {
 		.trigger = run->options->trigger,
 		.origins = run->options->nr_files || run->options->nr_pids > 1,
+		.single = !run->options->nr_files && run->options->nr_pids <= 1,
 		.cycles_max = (uint64_t)run->options->count,
 		.ring_bytes = run->options->ring_bytes,
 		.on_record = on_record,
@@ -306,6 +318,9 @@ static int loop(struct run *run)
 
 	run->start_ns = now_ns(CLOCK_MONOTONIC);
 	while (!run->done && !error) {
+		error = flush(run);
+		if (error)
+			break;
 		error = session_poll(run->session, session_cycles(run->session) ? POLL_MS : first_poll_ms(run));
 		take_signal(run);
 		check_end(run);
@@ -313,20 +328,27 @@ static int loop(struct run *run)
 	return error;
 }
 
+static int close_output(struct run *run)
+{
+	int error = output_close(run->output, &run->failure);
+
+	run->output = NULL;
+	return told(run, error);
+}
+
+static int first_of(int error, int next)
+{
+	return error ? error : next;
+}
+
 /* The reader of our output has gone: not our failure, but the end. */
 static int finish(struct run *run, int error)
 {
-	struct failure failure = { "" };
-	int status, finish_error = session_finish(run->session);
+	int status;
 
-	if (!error)
-		error = finish_error;
-	finish_error = output_close(run->output, &failure);
-	if (!error && finish_error) {
-		error = finish_error;
-		if (error != -EPIPE)
-			cli_note(failure.text, NULL);
-	}
+	error = first_of(error, session_finish(run->session));
+	error = first_of(error, flush(run));
+	error = first_of(error, close_output(run));
 	if (error == -EPIPE)
 		terminate_child(run);
 	if (error && error != -EPIPE)
@@ -334,6 +356,15 @@ static int finish(struct run *run, int error)
 	if (session_exit_status(run->session, &status))
 		return EXIT_YES;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* What could not be started: said already when it was the writing. */
+static int give_up(struct run *run, int error, const struct failure *failure)
+{
+	output_close(run->output, NULL);
+	if (error == -EPIPE)
+		return EXIT_YES;
+	return run->told ? EXIT_TROUBLE : cli_trouble(failure);
 }
 
 int command_trace(int argc, char **argv)
@@ -348,12 +379,13 @@ int command_trace(int argc, char **argv)
 	probe_set_verbose(options.verbose);
 	run.signals = cli_signals();
 	error = start(&run, command_line, &failure);
+	if (!error)
+		error = flush(&run);
 	if (error) {
-		status = error == -EPIPE ? EXIT_YES : cli_trouble(&failure);
-		output_close(run.output, NULL);
+		status = give_up(&run, error, &failure);
 	} else {
 		error = loop(&run);
-		if (error && error != -EPIPE)
+		if (error && !run.told)
 			cli_note(strerror(-error), NULL);
 		status = finish(&run, error);
 	}

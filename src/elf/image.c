@@ -16,6 +16,7 @@
 #define FILE_BYTES_MAX	(64ull << 30)
 #define SEGMENTS_MAX	512u
 #define SECTIONS_MAX	65536u
+#define OVERLAP_MAX	(1u << 20) /* bytes of the file that lie in several segments: parts of pages do */
 #define RELOCATION_STEP	4096u /* relocations looked at per access */
 
 struct image {
@@ -163,6 +164,7 @@ static int read_program_headers(struct image *image, struct failure *failure)
 {
 	const Elf64_Ehdr *header = &image->header;
 	const Elf64_Phdr *table;
+	uint64_t total = 0;
 
 	if (header->e_phentsize != sizeof(Elf64_Phdr) || !header->e_phnum || header->e_phnum > SEGMENTS_MAX)
 		return failure_set(failure, -ENOEXEC, "an ELF file without usable program headers");
@@ -187,6 +189,11 @@ static int read_program_headers(struct image *image, struct failure *failure)
 	}
 	if (!image->nr_segments)
 		return failure_set(failure, -ENOEXEC, "an ELF file that loads nothing");
+	/* Each segment is scanned: hundreds that all are the whole file would make a file of any size endless. */
+	for (size_t i = 0; i < image->nr_segments; i++)
+		total += image->segments[i].file_size;
+	if (total > 2 * image->size + OVERLAP_MAX)
+		return failure_set(failure, -ENOEXEC, "an ELF file that loads the same bytes again and again");
 	return 0;
 }
 

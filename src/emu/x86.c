@@ -930,6 +930,7 @@ static int step_bits(struct emu *emu, const struct insn *insn, struct failure *f
 
 		flags_result(emu, counts_zeroes ? word : a.word != 0, from->size, a, a);
 		flags_set(emu, counts_zeroes && !a.word, false, value_symbolic(a));
+		emu->flags.parity = false;
 	}
 	return write_operand(emu, &insn->operands[0], value_symbolic(a) ? value_opaque(emu, word) : value_const(word),
 			     failure);
@@ -1051,8 +1052,9 @@ static int read_lanes(struct emu *emu, const struct operand *operand, unsigned b
 	return 0;
 }
 
+/* Of a vector, what is behind @bytes and below @clear_to becomes zero, and the rest stays. */
 static int write_lanes(struct emu *emu, const struct operand *operand, unsigned bytes, const struct emu_value *lanes,
-		       bool clear_rest, struct failure *failure)
+		       unsigned clear_to, struct failure *failure)
 {
 	uint64_t address;
 
@@ -1062,7 +1064,7 @@ static int write_lanes(struct emu *emu, const struct operand *operand, unsigned 
 		for (unsigned i = 0; i < EMU_LANES; i++) {
 			if (i * 8 < bytes)
 				vector[i] = lanes[i];
-			else if (clear_rest)
+			else if (i * 8 < clear_to)
 				vector[i] = value_const(0);
 		}
 		return 0;
@@ -1086,6 +1088,12 @@ static bool is_vex(const struct insn *insn)
 	return insn->mnemonic[0] == 'v';
 }
 
+/* What the older encodings do not write of a register stays; the newer ones clear it. */
+static unsigned cleared_by(const struct insn *insn)
+{
+	return is_vex(insn) ? 8 * EMU_LANES : 0;
+}
+
 /* Whole-vector moves; the width is the wider operand's. */
 static int step_vector_move(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
@@ -1093,7 +1101,7 @@ static int step_vector_move(struct emu *emu, const struct insn *insn, struct fai
 	struct emu_value lanes[EMU_LANES] = { 0 };
 	int error = read_lanes(emu, &insn->operands[1], bytes, lanes, failure);
 
-	return error ? error : write_lanes(emu, &insn->operands[0], bytes, lanes, is_vex(insn), failure);
+	return error ? error : write_lanes(emu, &insn->operands[0], bytes, lanes, cleared_by(insn), failure);
 }
 
 /* movq, movd, movsd, movss: one scalar. A load, or a move from a general register, clears the rest. */
@@ -1114,7 +1122,7 @@ static int step_scalar_move(struct emu *emu, const struct insn *insn, unsigned b
 			return emu_unknown(insn, failure);
 		error = read_lanes(emu, &insn->operands[1], 16, lanes, failure);
 		lanes[0] = low;
-		return error ? error : write_lanes(emu, to, 16, lanes, true, failure);
+		return error ? error : write_lanes(emu, to, 16, lanes, 8 * EMU_LANES, failure);
 	}
 	/* movsd is also the name of a string instruction. */
 	if ((bytes == 4 && to->kind == OPERAND_VECTOR && from->kind == OPERAND_VECTOR) ||
@@ -1123,8 +1131,8 @@ static int step_scalar_move(struct emu *emu, const struct insn *insn, unsigned b
 	lanes[0] = zext(emu, lanes[0], bytes);
 	clears = clears || from->kind != OPERAND_VECTOR;
 	if (to->kind == OPERAND_VECTOR)
-		return write_lanes(emu, to, 8, lanes, clears, failure);
-	return write_lanes(emu, to, bytes, lanes, false, failure);
+		return write_lanes(emu, to, 8, lanes, is_vex(insn) ? 8 * EMU_LANES : clears ? 16 : 0, failure);
+	return write_lanes(emu, to, bytes, lanes, 0, failure);
 }
 
 /* Bitwise operations on all lanes. */
@@ -1146,7 +1154,7 @@ static int step_vector_logic(struct emu *emu, const struct insn *insn, enum expr
 
 		a[i] = same ? value_const(0) : value_binary(emu, op, a[i], b[i]);
 	}
-	return write_lanes(emu, &insn->operands[0], bytes, a, is_vex(insn), failure);
+	return write_lanes(emu, &insn->operands[0], bytes, a, cleared_by(insn), failure);
 }
 
 static int step_double(struct emu *emu, const struct insn *insn, enum expr_op op, struct failure *failure)
@@ -1161,7 +1169,7 @@ static int step_double(struct emu *emu, const struct insn *insn, enum expr_op op
 	if (error)
 		return error;
 	a[0] = value_binary(emu, op, a[0], b[0]);
-	return write_lanes(emu, &insn->operands[0], 16, a, is_vex(insn), failure);
+	return write_lanes(emu, &insn->operands[0], 16, a, cleared_by(insn), failure);
 }
 
 static int step_convert(struct emu *emu, const struct insn *insn, struct failure *failure)
@@ -1185,11 +1193,11 @@ static int step_convert(struct emu *emu, const struct insn *insn, struct failure
 		return error;
 	value = value_unary(emu, EXPR_F64_FROM_S64, sext(emu, value, from->size), 8);
 	if (!is_vex(insn))
-		return write_lanes(emu, to, 8, &value, false, failure);
+		return write_lanes(emu, to, 8, &value, 0, failure);
 	/* The upper half is that of the vector in the middle. */
 	error = read_lanes(emu, &insn->operands[1], 16, lanes, failure);
 	lanes[0] = value;
-	return error ? error : write_lanes(emu, to, 16, lanes, true, failure);
+	return error ? error : write_lanes(emu, to, 16, lanes, 8 * EMU_LANES, failure);
 }
 
 static int step_compare_doubles(struct emu *emu, const struct insn *insn, struct failure *failure)
@@ -1232,7 +1240,7 @@ static int step_fused(struct emu *emu, const struct insn *insn, struct failure *
 	memcpy(&a[0].word, &result, sizeof(result));
 	if (a[0].expr || b[0].expr || c[0].expr)
 		a[0] = value_opaque(emu, a[0].word);
-	return write_lanes(emu, &insn->operands[0], 16, a, true, failure);
+	return write_lanes(emu, &insn->operands[0], 16, a, 8 * EMU_LANES, failure);
 }
 
 static int step_vector(struct emu *emu, const struct insn *insn, struct failure *failure)
@@ -1346,6 +1354,8 @@ static int step(struct emu *emu, const struct insn *insn, struct failure *failur
 	case X86_INS_PUSH:
 		return step_push(emu, insn, failure);
 	case X86_INS_POP:
+		if (insn->operands[0].size == 2)
+			return emu_unknown(insn, failure);
 		return step_pop(emu, &insn->operands[0], failure);
 	case X86_INS_LEAVE:
 		emu->registers[RSP] = emu->registers[RBP];

@@ -78,7 +78,8 @@ bool pclntab_read(struct image *image, uint64_t address, uint64_t size, struct p
 	if (u64_of(header + 8) == 0 || u64_of(header + 8) > FUNCTIONS_MAX)
 		return false;
 	table->address = address;
-	table->size = size;
+	/* Sections lie; what is not in the file must not cost time for each of so many functions. */
+	table->size = size < image_file_size(image) - table->offset ? size : image_file_size(image) - table->offset;
 	table->quantum = header[6];
 	table->nr_functions = (uint32_t)u64_of(header + 8);
 	if (table->form == PCLNTAB_GO12) {

@@ -7,15 +7,20 @@
 
 bool scan_words(struct image *image, uint64_t address, uint64_t size, word_visitor visit, void *context)
 {
-	uint8_t *buffer = malloc(SCAN_STEP);
 	uint64_t start = (address + 7) & ~7ull;
+	const struct image_segment *segment = image_segment_at(image, start, 1);
+	uint8_t *buffer;
 	bool found = false;
 
-	if (!buffer || start - address >= size) {
-		free(buffer);
+	if (!segment || start - address >= size || start - segment->address >= segment->file_size)
 		return false;
-	}
 	size -= start - address;
+	/* Behind the file's part there are zeroes, and perhaps no end of them. */
+	if (size > segment->file_size - (start - segment->address))
+		size = segment->file_size - (start - segment->address);
+	buffer = malloc(SCAN_STEP);
+	if (!buffer)
+		return false;
 	for (uint64_t at = 0; at < size && !found; at += SCAN_STEP) {
 		size_t length = size - at < SCAN_STEP ? (size_t)(size - at) : SCAN_STEP;
 

@@ -13,6 +13,8 @@
 
 #define VERSION_BYTES_MAX	128u
 #define SETTINGS_BYTES_MAX	(64u << 10)
+#define SCHEDINIT_BYTES_MAX	(64u << 10)
+#define TRIES_MAX		1000u /* texts like a version, each of which costs a walk over schedinit */
 #define BLOB_HEADER		32u
 #define FLAG_INLINE		2u /* strings follow in place, since 1.18 */
 
@@ -114,7 +116,8 @@ static const char *blob_string(struct image *image, const struct blob *blob, boo
 
 static bool looks_like_version(const char *text, size_t length)
 {
-	if (length < 5 || length > VERSION_BYTES_MAX || (memcmp(text, "go1.", 4) && memcmp(text, "devel ", 6)))
+	if (length < 5 || length > VERSION_BYTES_MAX ||
+	    (memcmp(text, "go1.", 4) && (length < 6 || memcmp(text, "devel ", 6))))
 		return false;
 	for (size_t i = 0; i < length; i++)
 		if (!isprint((unsigned char)text[i]))
@@ -136,6 +139,7 @@ struct reference_search {
 	uint64_t code_address, code_size;
 	char *version;
 	size_t size;
+	unsigned tries;
 };
 
 /* Is there an operand in the code that is @address, relative to where an instruction may end? */
@@ -157,7 +161,7 @@ static bool refers_to(const struct reference_search *search, uint64_t address)
 /* A string header whose text reads like a version, and whose length schedinit compares. */
 static bool visit_header(uint64_t address, const uint8_t *bytes, size_t left, void *context)
 {
-	const struct reference_search *search = context;
+	struct reference_search *search = context;
 	struct image *image = search->gobin->image;
 	uint64_t length_word;
 	const char *text;
@@ -169,8 +173,9 @@ static bool visit_header(uint64_t address, const uint8_t *bytes, size_t left, vo
 	if (length_word < 5 || length_word > VERSION_BYTES_MAX)
 		return false;
 	text = go_string(image, address, VERSION_BYTES_MAX, &length);
-	return text && looks_like_version(text, length) && refers_to(search, address + 8) &&
-	       copy_version(text, length, search->version, search->size);
+	if (!text || !looks_like_version(text, length) || ++search->tries > TRIES_MAX)
+		return false;
+	return refers_to(search, address + 8) && copy_version(text, length, search->version, search->size);
 }
 
 static int version_from_runtime(struct gobin *gobin, char *version, size_t size)
@@ -183,6 +188,8 @@ static int version_from_runtime(struct gobin *gobin, char *version, size_t size)
 		return -ENOENT;
 	search.code_address = schedinit.entry;
 	search.code_size = schedinit.end - schedinit.entry;
+	if (search.code_size > SCHEDINIT_BYTES_MAX)
+		search.code_size = SCHEDINIT_BYTES_MAX;
 	search.code = image_at(gobin->image, schedinit.entry, search.code_size);
 	if (search.code &&
 	    (scan_words(gobin->image, module->data, module->edata - module->data, visit_header, &search) ||

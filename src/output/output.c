@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* output: the descriptor, and one write per line so that a reader sees whole lines at once. */
+/* output: the descriptor, and writes of whole lines, so that a reader sees no half ones. */
 #include "gctap/output.h"
 
 #include <errno.h>
@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "emitter.h"
+
+#define BATCH_BYTES 65536u /* of added lines that wait for a flush at most */
 
 struct output {
 	struct output_options options;
@@ -47,21 +49,20 @@ static int wait_writable(int fd)
 	return poll(&pollfd, 1, -1) < 0 && errno != EINTR ? -errno : 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t size)
+/* @done: bytes that went out, also when the rest did not. */
+static int write_all(int fd, const char *bytes, size_t size, size_t *done)
 {
 	int error = 0;
 
-	while (size && !error) {
-		ssize_t written = write(fd, bytes, size);
+	for (*done = 0; *done < size && !error;) {
+		ssize_t written = write(fd, bytes + *done, size - *done);
 
-		if (written >= 0) {
-			bytes += written;
-			size -= (size_t)written;
-		} else if (errno == EAGAIN) {
+		if (written >= 0)
+			*done += (size_t)written;
+		else if (errno == EAGAIN)
 			error = wait_writable(fd);
-		} else if (errno != EINTR) {
+		else if (errno != EINTR)
 			error = -errno;
-		}
 	}
 	return error;
 }
@@ -74,21 +75,29 @@ static void drop_half_line(const struct output *output)
 		return;
 }
 
-/* Writes the line and empties it. */
-static int write_line(struct output *output, struct failure *failure)
+static size_t whole_lines(const char *bytes, size_t size)
+{
+	const char *newline = size ? memrchr(bytes, '\n', size) : NULL;
+
+	return newline ? (size_t)(newline - bytes) + 1 : 0;
+}
+
+int output_flush(struct output *output, struct failure *failure)
 {
 	struct line *line = &output->line;
+	size_t done = 0;
 
-	output->error = line->error;
-	if (!output->error)
-		output->error = write_all(output->fd, line->bytes, line->length);
-	if (output->error) {
-		drop_half_line(output);
+	if (output->error)
 		return failed(output, output->error, failure);
-	}
-	output->whole += (off_t)line->length;
+	output->error = line->error;
+	if (!output->error && line->length)
+		output->error = write_all(output->fd, line->bytes, line->length, &done);
+	output->whole += (off_t)whole_lines(line->bytes, done);
 	line->length = 0;
-	return 0;
+	if (!output->error)
+		return 0;
+	drop_half_line(output);
+	return failed(output, output->error, failure);
 }
 
 static int open_path(struct output *output, const char *path, struct failure *failure)
@@ -118,7 +127,7 @@ int output_open(const struct output_options *options, struct output **out, struc
 		error = open_path(output, options->path, failure);
 	if (!error && output->emitter->heading) {
 		output->emitter->heading(&output->line);
-		error = write_line(output, failure);
+		error = output_flush(output, failure);
 	}
 	if (error) {
 		output_close(output, NULL);
@@ -128,14 +137,19 @@ int output_open(const struct output_options *options, struct output **out, struc
 	return 0;
 }
 
-int output_emit(struct output *output, const struct record *record, struct failure *failure)
+int output_add(struct output *output, const struct record *record, struct failure *failure)
 {
 	if (output->error)
 		return failed(output, output->error, failure);
 	output->emitter->record(&output->line, &output->options, record);
-	if (!output->line.length && !output->line.error)
-		return 0;
-	return write_line(output, failure);
+	return output->line.length >= BATCH_BYTES || output->line.error ? output_flush(output, failure) : 0;
+}
+
+int output_emit(struct output *output, const struct record *record, struct failure *failure)
+{
+	int error = output_add(output, record, failure);
+
+	return error ? error : output_flush(output, failure);
 }
 
 int output_close(struct output *output, struct failure *failure)

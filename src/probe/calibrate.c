@@ -47,6 +47,7 @@ static void calibrate_capabilities(struct calibration *found)
 
 	scan_file("/proc/self/status", "CapEff: %" SCNx64, &effective);
 	admin = capability_in(effective, CAP_SYS_ADMIN);
+	found->has_cap_sys_admin = admin;
 	found->has_cap_bpf = admin || capability_in(effective, CAP_BPF);
 	found->has_cap_perfmon = admin || capability_in(effective, CAP_PERFMON);
 }
@@ -141,6 +142,10 @@ int calibrate_explain_attach(int error, struct failure *failure)
 		return failure_set(failure, error, "%s", reason);
 	if (error == -EMFILE || error == -ENFILE)
 		return failure_set(failure, error, "cannot attach: out of file descriptors (raise ulimit -n)");
+	if ((error == -EACCES || error == -EPERM) && !found.has_cap_sys_admin)
+		return failure_set(failure, error,
+				   "this kernel lets only CAP_SYS_ADMIN place uprobes (as Linux does since 6.17, and "
+				   "stable kernels with that change): run as root, or grant it");
 	if (error == -EACCES || error == -EPERM)
 		return failure_set(failure, error,
 				   "perf_event_open is refused although CAP_PERFMON is there "

@@ -10,6 +10,7 @@
 #define MERGE_GAP	64u /* bytes read in vain rather than one more window */
 #define REGS_BYTES	168u /* x86-64 struct pt_regs */
 #define NODES_MAX	1024u
+#define DISTANCE_MAX	(1ll << 47) /* no two addresses of a process lie further apart */
 
 void recipe_free(struct recipe *recipe)
 {
@@ -42,6 +43,8 @@ static bool leaf_range(const struct recipe *recipe, const struct expr_node *leaf
 	case EXPR_MEMORY:
 		range->base = GCTAP_BASE_IP;
 		range->start = (int64_t)(leaf->value - recipe->probe_address);
+		if (range->start > DISTANCE_MAX || range->start < -DISTANCE_MAX)
+			return false;
 		break;
 	case EXPR_STACK:
 		range->base = GCTAP_BASE_SP;

@@ -18,8 +18,10 @@ struct binary {
 	struct gobin *gobin;
 	struct recipe *recipe;
 	struct gc_layout layout;
-	bool has_trigger; /* whether trigger has been planned */
 	struct trigger_plan trigger;
+	bool any; /* every process of the file is wanted, not only those that were named */
+	uint32_t points[4]; /* ids of its probes */
+	unsigned nr_points;
 };
 
 /* @path is for messages. */

@@ -41,9 +41,8 @@ struct process {
 	struct trigger *trigger; /* of the cycle that is under way */
 	uint64_t percent_goal;	 /* heap goal of GOGC when it began, bytes */
 	bool goal_known;
-	uint32_t points[4];
-	unsigned nr_points;
 	bool named, announced, ended;
+	bool restarted; /* has executed its program anew: no cycle was before */
 };
 
 enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER, POINT_GOAL, POINT_REREAD };
@@ -51,7 +50,6 @@ enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER, POINT_GOAL, POINT_RERE
 struct point {
 	enum point_kind kind;
 	struct binary *binary;
-	struct process *process; /* NULL: any process of the binary */
 };
 
 struct session {
@@ -249,7 +247,7 @@ static bool cycles_so_far(struct process *process, uint64_t *cycles)
 {
 	const struct recipe *recipe = process->binary->recipe;
 
-	if (process->target->hold_fd >= 0) {
+	if (process->target->hold_fd >= 0 || process->restarted) {
 		*cycles = 0;
 		return true;
 	}
@@ -286,6 +284,26 @@ static void announce(struct session *session, struct process *process)
 	emit(session, &record);
 }
 
+static void detach(struct session *session, struct binary *binary)
+{
+	for (unsigned i = 0; i < binary->nr_points; i++) {
+		probe_set_remove(session->probes, binary->points[i]);
+		session->points[binary->points[i]].kind = POINT_NONE;
+	}
+	binary->nr_points = 0;
+}
+
+/* A binary of which nobody is traced any more is not probed any more. */
+static void detach_unused(struct session *session, struct binary *binary)
+{
+	const struct process *process = session->named;
+
+	while (process && (process->ended || process->binary != binary))
+		process = process->next_named;
+	if (!process && !binary->any)
+		detach(session, binary);
+}
+
 static void end_process(struct session *session, struct process *process, const char *reason, bool has_status,
 			int64_t status)
 {
@@ -294,11 +312,7 @@ static void end_process(struct session *session, struct process *process, const 
 	if (process->ended)
 		return;
 	process->ended = true;
-	for (unsigned i = 0; i < process->nr_points; i++) {
-		probe_set_remove(session->probes, process->points[i]);
-		session->points[process->points[i]].kind = POINT_NONE;
-	}
-	process->nr_points = 0;
+	detach_unused(session, process->binary);
 	if (!process->announced)
 		return;
 	record_clear(&record, &record_process_end);
@@ -313,51 +327,63 @@ static void end_process(struct session *session, struct process *process, const 
 	emit(session, &record);
 }
 
-static int add_point(struct session *session, enum point_kind kind, struct binary *binary, struct process *process,
-		     int fd, uint64_t offset, const struct gctap_capture *capture, struct failure *failure)
-{
-	struct probe_point point = { .exe_fd = fd, .file_offset = offset, .pid = -1, .capture = *capture };
-	uint32_t id;
-	int error;
+struct attachment {
+	struct session *session;
+	struct binary *binary;
+	int fd;
+	uint32_t pid_filter; /* 0: none */
+};
 
-	if (process) {
-		point.pid = (pid_t)process->pid;
-		point.pid_filter = process->pid;
-	}
-	error = probe_set_add(session->probes, &point, &id, failure);
+static int add_point(const struct attachment *to, enum point_kind kind, uint64_t offset,
+		     const struct gctap_capture *capture, struct failure *failure)
+{
+	/*
+	 * By file, not by perf's own filter: that one hangs on the task that leads the process now, and an
+	 * exec in another thread replaces it.
+	 */
+	struct probe_point point = {
+		.exe_fd = to->fd, .file_offset = offset, .pid = -1, .pid_filter = to->pid_filter, .capture = *capture
+	};
+	uint32_t id;
+	int error = probe_set_add(to->session->probes, &point, &id, failure);
+
 	if (error)
 		return error;
-	session->points[id] = (struct point){ kind, binary, process };
-	if (process)
-		process->points[process->nr_points++] = id;
+	to->session->points[id] = (struct point){ kind, to->binary };
+	to->binary->points[to->binary->nr_points++] = id;
 	return 0;
 }
 
-static int attach(struct session *session, struct binary *binary, struct process *process, int fd,
-		  struct failure *failure)
+/* Two probes of one place are served in one trap; which one comes first is the kernel's affair. */
+static int add_trigger_points(const struct attachment *to, struct failure *failure)
 {
-	const struct recipe *recipe = binary->recipe;
+	struct trigger_plan *plan = &to->binary->trigger;
+	int error = trigger_plan(to->binary->gobin, plan, failure);
+
+	if (!error)
+		error = add_point(to, POINT_TRIGGER, plan->file_offset, &plan->stack, failure);
+	if (!error && plan->has_goal)
+		error = add_point(to, POINT_GOAL, plan->file_offset, &plan->goal, failure);
+	return error;
+}
+
+static int attach(const struct attachment *to, struct failure *failure)
+{
+	const struct session_options *options = &to->session->options;
+	const struct recipe *recipe = to->binary->recipe;
 	struct gctap_capture capture;
-	const struct trigger_plan *plan = &binary->trigger;
 	int error;
 
+	if (to->binary->nr_points)
+		return 0;
 	recipe_capture(recipe, recipe->probe_address, &capture);
-	error = add_point(session, POINT_CYCLE, binary, process, fd, recipe->probe_offset, &capture, failure);
-	if (!error && session->options.on_reread && recipe->reread_address) {
+	error = add_point(to, POINT_CYCLE, recipe->probe_offset, &capture, failure);
+	if (!error && options->on_reread && recipe->reread_address) {
 		recipe_capture(recipe, recipe->reread_address, &capture);
-		error = add_point(session, POINT_REREAD, binary, process, fd, recipe->reread_offset, &capture, failure);
+		error = add_point(to, POINT_REREAD, recipe->reread_offset, &capture, failure);
 	}
-	if (error || !session->options.trigger)
-		return error;
-	if (!binary->has_trigger)
-		error = trigger_plan(binary->gobin, &binary->trigger, failure);
-	binary->has_trigger = !error;
-	/* Two probes of one place are served in one trap; which one comes first is the kernel's affair. */
-	if (!error)
-		error = add_point(session, POINT_TRIGGER, binary, process, fd, plan->file_offset, &plan->stack,
-				  failure);
-	if (!error && plan->has_goal)
-		error = add_point(session, POINT_GOAL, binary, process, fd, plan->file_offset, &plan->goal, failure);
+	if (!error && options->trigger)
+		error = add_trigger_points(to, failure);
 	return error;
 }
 
@@ -391,7 +417,9 @@ int session_add_process(struct session *session, struct target *target, struct f
 	process->gap.started = target->spawned;
 	set_origin(session, process);
 	watch(session, target->pidfd, process);
-	return attach(session, binary, process, target->exe_fd, failure);
+	return attach(&(struct attachment){ session, binary, target->exe_fd,
+					    session->options.single ? process->pid : 0 },
+		      failure);
 }
 
 int session_add_file(struct session *session, const char *path, struct failure *failure)
@@ -403,8 +431,10 @@ int session_add_file(struct session *session, const char *path, struct failure *
 	if (error)
 		return error;
 	error = find_binary(session, fd, id, path, &binary, failure);
-	if (!error)
-		error = attach(session, binary, NULL, fd, failure);
+	if (!error) {
+		binary->any = true;
+		error = attach(&(struct attachment){ session, binary, fd, 0 }, failure);
+	}
 	close(fd);
 	if (!error)
 		note(session, "%s: %s, every process of it, now and later", path,
@@ -438,20 +468,23 @@ int session_release(struct session *session, struct failure *failure)
 	return 0;
 }
 
-static struct process *find_process(struct session *session, const struct gctap_event *event, struct point *point)
+/* The process of an event; NULL when nobody has asked for it. */
+static struct process *find_process(struct session *session, const struct gctap_event *event, struct binary *binary)
 {
-	struct process *process = point->process;
+	struct process *process = *bucket_of(session, event->pid);
 
-	if (!process) {
-		process = *bucket_of(session, event->pid);
-		while (process &&
-		       (process->pid != event->pid || process->ended || !same_start(session, process, event->start_ns)))
-			process = process->next;
-	} else if (!same_start(session, process, event->start_ns)) {
-		return NULL;
+	while (process && (process->pid != event->pid || process->ended ||
+			   !same_start(session, process, event->start_ns)))
+		process = process->next;
+	if (process && process->binary != binary) {
+		note(session, "%u (%s): has executed %s", process->pid, process->comm, binary->path);
+		end_process(session, process, "exec", false, 0);
+		process = NULL;
 	}
 	if (!process) {
-		process = process_new(session, point->binary, event->pid, event->comm);
+		if (!binary->any)
+			return NULL;
+		process = process_new(session, binary, event->pid, event->comm);
 		if (!process)
 			return NULL;
 		process->start_ns = event->start_ns;
@@ -502,7 +535,11 @@ static void restart(struct session *session, struct process *process)
 	     process->binary->path, cycles);
 	emit(session, &record);
 	process->cycles = 0;
+	process->restarted = true;
 	announce(session, process);
+	if (session->cycle.cycle > 1)
+		report_gap(session, process,
+			   &(struct cycle_range){ 1, session->cycle.cycle - 1, session->cycle.cycle - 1 });
 }
 
 static void number_cycle(struct session *session, struct process *process)
@@ -565,7 +602,7 @@ static int on_event(const struct gctap_event *event, void *context)
 	if (point->kind == POINT_NONE ||
 	    (session->options.cycles_max && session->cycles >= session->options.cycles_max))
 		return 0;
-	process = find_process(session, event, point);
+	process = find_process(session, event, point->binary);
 	if (!process)
 		return 0;
 	switch (point->kind) {
