@@ -52,6 +52,11 @@ struct comparison_result {
 	uint64_t only_runtime;
 	uint64_t torn;	       /* lines of the runtime that could not be read whole */
 	uint64_t forced;       /* of the compared ones */
+	/*
+	 * Cycles that only gctap has, while as many torn pieces of the runtime's are left whose number
+	 * could not be read: theirs, most likely, and no failure.
+	 */
+	uint64_t torn_away;
 	uint64_t lost_at_exit; /* gctap has them, the runtime was cut off before or while it printed them */
 	/*
 	 * Lines of the runtime with the number of a cycle that is already settled:

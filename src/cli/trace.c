@@ -132,7 +132,8 @@ static const struct argp argp = {
 	"-p PID\n-x FILE\n-- COMMAND [ARG...]",
 	"The gctrace lines of Go programs, as the runtime would print them with GODEBUG=gctrace=1, without setting "
 	"that and without a restart.\v"
-	"Lines go to stdout, all else to stderr. Needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE. "
+	"Lines go to stdout, all else to stderr. Needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE "
+	"(and CAP_SYS_ADMIN on Linux 6.17 and later). "
 	"A number that could not be read is '?'. With a command, the exit status is the command's; a command is "
 	"ended with SIGTERM when -d or -n is over. Ctrl-C ends.",
 	NULL,

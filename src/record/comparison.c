@@ -37,6 +37,7 @@ struct comparison {
 	size_t nr_cycles;
 	struct comparison_difference unlisted;
 	bool any_runtime;
+	uint64_t unread; /* torn lines without a number that have not been put down to a cycle */
 	uint32_t last_runtime; /* highest number that the runtime finished a line of, or tore one of */
 };
 
@@ -296,6 +297,7 @@ int comparison_add_runtime(struct comparison *comparison, const struct trace_lin
 	case TRACE_LINE_TORN:
 		comparison->result.torn++;
 		cycle->torn = true;
+		comparison->unread += !line->cycle_read;
 		cycle->seen_by_runtime |= line->cycle_read;
 		return 0;
 	case TRACE_LINE_TRUNCATED:
@@ -338,10 +340,17 @@ static void settle_gctap_line(struct comparison *comparison, const struct cycle 
 	struct comparison_result *result = &comparison->result;
 	bool at_end = !comparison->any_runtime || cycle->number > comparison->last_runtime;
 
-	if (!cycle->settled && cycle->torn)
+	if (!cycle->settled && cycle->torn) {
+		result->torn_away++;
 		return;
+	}
 	if (!cycle->settled && (at_end || cycle->truncated)) {
 		result->lost_at_exit++;
+		return;
+	}
+	if (!cycle->settled && comparison->unread) {
+		comparison->unread--;
+		result->torn_away++;
 		return;
 	}
 	result->only_gctap++;

@@ -33,6 +33,7 @@ static void print_counts(const struct comparison_result *result, FILE *to)
 		{ "only gctap has", result->only_gctap, true },
 		{ "only the runtime has", result->only_runtime, true },
 		{ "torn by other writers", result->torn, false },
+		{ "cycles torn away", result->torn_away, false },
 		{ "lost at exit", result->lost_at_exit, false },
 		{ "repeated numbers", result->repeated, false },
 	};
@@ -123,12 +124,12 @@ static json_t *differences_json(const struct comparison_result *result)
 
 static json_t *result_json(const struct comparison_result *result, const char *go_version, const char *binary)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type",
 			 "compare", "go_version", text_or_null(go_version), "binary", text_or_null(binary),
 			 "cycles_compared", (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal,
 			 "cycles_moved", (json_int_t)result->moved, "cycles_differing", (json_int_t)result->differing,
 			 "cycles_only_gctap", (json_int_t)result->only_gctap, "cycles_only_runtime",
-			 (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn, "forced",
+			 (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn, "cycles_torn_away", (json_int_t)result->torn_away, "forced",
 			 (json_int_t)result->forced, "lost_at_exit", (json_int_t)result->lost_at_exit, "verdict",
 			 comparison_verdict_name(result->verdict), "fields", fields_json(result), "differences",
 			 differences_json(result));

@@ -287,7 +287,7 @@ static void json_is_the_contract(void **state)
 	static const char beginning[] =
 		"{\"type\":\"compare\",\"go_version\":\"go1.19.8\",\"binary\":\"/tmp/\\\\xff\","
 		"\"cycles_compared\":1,\"cycles_equal\":1,\"cycles_moved\":0,\"cycles_differing\":0,"
-		"\"cycles_only_gctap\":0,\"cycles_only_runtime\":1,\"torn\":0,\"forced\":0,"
+		"\"cycles_only_gctap\":0,\"cycles_only_runtime\":1,\"torn\":0,\"cycles_torn_away\":0,\"forced\":0,"
 		"\"lost_at_exit\":0,\"verdict\":\"different\","
 		"\"fields\":[{\"name\":\"cycle\",\"equal\":1,\"differing\":0,\"missing\":0,\"moved\":0},";
 	struct comparison *comparison = comparison_new();

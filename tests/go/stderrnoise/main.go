@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// stderrnoise collects while its goroutines write whole lines, halves of lines, and lines that begin
-// like the runtime's to standard error. The runtime writes its gctrace line piece by piece, so the
-// lines get torn: whoever reads them from standard error has to cope.
+// stderrnoise collects while its goroutines write to standard error: whole lines and a line that
+// begins like the runtime's, and with -hostile also halves of lines and beginnings of lines like the
+// runtime's. The runtime writes its gctrace line piece by piece, so the lines get torn: whoever reads
+// them from standard error has to cope.
 package main
 
 import (
@@ -17,9 +18,13 @@ import (
 
 var noises = []string{
 	"a whole line of the program's own\n",
+	"2026/01/02 15:04:05 a line with a date in front\n",
+	"gc is a fine thing, says the program\n",
+}
+
+var hostileNoises = []string{
 	"half a line, ",
 	"and its end\n",
-	"gc is a fine thing, says the program\n",
 	"gc 7 @",
 	"\n",
 }
@@ -51,7 +56,11 @@ func collect(cycles uint) {
 
 func main() {
 	cycles := flag.Uint("cycles", 60, "end after so many collections")
+	hostile := flag.Bool("hostile", false, "halves of lines as well")
 	flag.Parse()
+	if *hostile {
+		noises = append(noises, hostileNoises...)
+	}
 
 	var done sync.WaitGroup
 	for i := 0; i < 3; i++ {
