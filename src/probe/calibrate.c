@@ -142,6 +142,11 @@ int calibrate_explain_attach(int error, struct failure *failure)
 		return failure_set(failure, error, "%s", reason);
 	if (error == -EMFILE || error == -ENFILE)
 		return failure_set(failure, error, "cannot attach: out of file descriptors (raise ulimit -n)");
+	if ((error == -EACCES || error == -EPERM) && !found.has_cap_sys_admin && found.perf_event_paranoid > 2)
+		return failure_set(failure, error,
+				   "kernel.perf_event_paranoid is %d, which leaves perf to CAP_SYS_ADMIN: run as root, "
+				   "grant it, or set 2",
+				   found.perf_event_paranoid);
 	if ((error == -EACCES || error == -EPERM) && !found.has_cap_sys_admin)
 		return failure_set(failure, error,
 				   "this kernel lets only CAP_SYS_ADMIN place uprobes (as Linux does since 6.17, and "
