@@ -36,6 +36,7 @@ static int path_join(const char *directory, int length, const char *name, char *
 int command_find(const char *name, char *path, size_t size)
 {
 	const char *directory = getenv("PATH");
+	struct stat status;
 	int error = -ENOENT;
 
 	if (!*name)
@@ -55,8 +56,8 @@ int command_find(const char *name, char *path, size_t size)
 			found = executable_check(path);
 		if (!found)
 			return 0;
-		/* As execvp: what may not be run does not hide a later one, but is worth saying. */
-		if (found == -EACCES)
+		/* What is there and may not be run does not hide a later one, but is worth saying. */
+		if (found == -EACCES && !stat(path, &status))
 			error = found;
 		if (!directory[length])
 			return error;
