@@ -47,6 +47,26 @@ go_suite() { awk -v version="$1" '$1 == version { print $2 }' <<<"$GO_TOOLCHAINS
 
 go_root() { printf '%s\n' "$GCTAP_CACHE/go/$1"; }
 
+# write_section NAME HEADING FILE : puts the file between the marks of that name in docs/benchmarks.md,
+# or appends the section.
+write_section() {
+	local document=$GCTAP_ROOT/docs/benchmarks.md
+	mkdir -p "${document%/*}"
+	[[ -e $document ]] || printf '# Benchmarks\n' >"$document"
+	grep -q "^<!-- $1:begin -->\$" "$document" || cat >>"$document" <<-END
+
+		## $2
+
+		<!-- $1:begin -->
+		<!-- $1:end -->
+	END
+	awk -v section="$3" -v name="$1" '
+		$0 == "<!-- " name ":begin -->" { print; while ((getline line < section) > 0) print line; inside = 1 }
+		$0 == "<!-- " name ":end -->" { inside = 0 }
+		!inside' "$document" >"$document.new"
+	mv "$document.new" "$document"
+}
+
 # ---- Debian packages of any suite ------------------------------------------------------------
 
 # The repositories that this machine's own apt sources name, one URI a line. apt itself reads

@@ -13,7 +13,7 @@ struct candidates {
 };
 
 /* So many tables that nobody points to, and it is an attack or an archive of Go programs. */
-#define CANDIDATES_MAX	8u
+#define CANDIDATES_MAX 8u
 
 /* A program can carry another Go program in its data: only a table that its own moduledata points to counts. */
 static bool candidate(const struct pclntab *table, void *context)
@@ -36,8 +36,9 @@ static int locate(struct gobin *gobin, struct failure *failure)
 
 	if (!pclntab_search(gobin->image, candidate, &candidates) || !gobin->table.address) {
 		if (!candidates.any)
-			return failure_set(failure, -ENOEXEC,
-					   "not a Go program (no pclntab; gccgo, TinyGo and packed files have none either)");
+			return failure_set(
+				failure, -ENOEXEC,
+				"not a Go program (no pclntab; gccgo, TinyGo and packed files have none either)");
 		return failure_set(failure, -ENOEXEC,
 				   "not a Go program that can be read: no moduledata points to its pclntab at 0x%llx",
 				   (unsigned long long)candidates.first.address);

@@ -32,16 +32,17 @@ static bool module_at(const struct search *search, uint64_t address)
 {
 	struct image *image = search->image;
 	struct gobin_moduledata found = { .address = address };
-	uint64_t *const fields[] = { &found.text, &found.etext, &found.noptrdata, &found.enoptrdata, &found.data,
-				     &found.edata, &found.bss, &found.ebss, &found.noptrbss, &found.enoptrbss };
+	uint64_t *const fields[] = {
+		&found.text,  &found.etext, &found.noptrdata, &found.enoptrdata, &found.data,
+		&found.edata, &found.bss,   &found.ebss,      &found.noptrbss,	 &found.enoptrbss
+	};
 	unsigned ftab_length, text;
 	uint64_t value;
 
 	layout(search->table, &ftab_length, &text);
 	if (image_pointer(image, address, &value) || value != search->table->address)
 		return false;
-	if (image_pointer(image, address + ftab_length, &value) ||
-	    value != (uint64_t)search->table->nr_functions + 1)
+	if (image_pointer(image, address + ftab_length, &value) || value != (uint64_t)search->table->nr_functions + 1)
 		return false;
 	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (image_pointer(image, address + text + 8 * i, fields[i]))
@@ -54,12 +55,9 @@ static bool module_at(const struct search *search, uint64_t address)
 
 static bool visit_word(uint64_t address, const uint8_t *bytes, size_t left, void *context)
 {
-	const struct search *search = context;
-	uint64_t word;
-
+	(void)bytes;
 	(void)left;
-	memcpy(&word, bytes, sizeof(word));
-	return word == search->table->address && module_at(search, address);
+	return module_at(context, address);
 }
 
 static int at_relocation(uint64_t address, void *context)
@@ -71,12 +69,14 @@ bool moduledata_find(struct image *image, const struct pclntab *table, struct go
 {
 	/* .go.module is moduledata since 1.26; before it lies in .noptrdata. */
 	static const char *const names[] = { ".go.module", ".noptrdata", ".data" };
+	const struct word_filter pointers = { UINT64_MAX, table->address };
 	struct search search = { image, table, module };
 	struct image_section section;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (image_section(image, names[i], &section) && image_segment_at(image, section.address, section.size) &&
-		    scan_words(image, section.address, section.size, visit_word, &search))
+		if (image_section(image, names[i], &section) &&
+		    image_segment_at(image, section.address, section.size) &&
+		    scan_words(image, section.address, section.size, pointers, visit_word, &search))
 			return true;
 	/* What is not writable cannot be moduledata before 1.26, so writable comes first. */
 	for (int writable = 1; writable >= 0; writable--) {
@@ -84,7 +84,7 @@ bool moduledata_find(struct image *image, const struct pclntab *table, struct go
 			const struct image_segment *segment = image_segment(image, i);
 
 			if (segment->writable == writable && !segment->executable &&
-			    scan_words(image, segment->address, segment->file_size, visit_word, &search))
+			    scan_words(image, segment->address, segment->file_size, pointers, visit_word, &search))
 				return true;
 		}
 	}

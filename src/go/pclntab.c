@@ -9,9 +9,9 @@
 
 #include "gobin_internal.h"
 
-#define FUNCTIONS_MAX	(16u << 20)
-#define NAME_MAX_BYTES	8192u
-#define PC_STEPS_MAX	(1u << 20) /* of one pc-value table */
+#define FUNCTIONS_MAX  (16u << 20)
+#define NAME_MAX_BYTES 8192u
+#define PC_STEPS_MAX   (1u << 20) /* of one pc-value table */
 
 static const struct {
 	uint32_t magic;
@@ -105,10 +105,12 @@ static bool try_section(struct image *image, const char *name,
 	struct image_section section;
 	struct pclntab table;
 
-	return image_section(image, name, &section) && section.size >= 72 &&
-	       image_at(image, section.address, 72) &&
+	return image_section(image, name, &section) && section.size >= 72 && image_at(image, section.address, 72) &&
 	       pclntab_read(image, section.address, section.size, &table) && candidate(&table, context);
 }
+
+/* Bytes 1..5 and 7 are the same in all forms: ff ff ff 00 00, 08. */
+static const struct word_filter header_words = { 0xff00ffffffffff00, 0x08000000ffffff00 };
 
 struct header_scan {
 	struct image *image;
@@ -125,15 +127,14 @@ static bool visit_word(uint64_t address, const uint8_t *bytes, size_t left, void
 	struct pclntab table;
 
 	(void)left;
-	if (bytes[1] != 0xff || !known_magic(bytes, &form))
+	if (!known_magic(bytes, &form))
 		return false;
 	return pclntab_read(scan->image, address, scan->segment->address + scan->segment->file_size - address,
 			    &table) &&
 	       scan->candidate(&table, scan->context);
 }
 
-bool pclntab_search(struct image *image, bool (*candidate)(const struct pclntab *table, void *context),
-		    void *context)
+bool pclntab_search(struct image *image, bool (*candidate)(const struct pclntab *table, void *context), void *context)
 {
 	static const char *const names[] = { ".gopclntab", ".data.rel.ro.gopclntab" };
 
@@ -148,7 +149,7 @@ bool pclntab_search(struct image *image, bool (*candidate)(const struct pclntab 
 			struct header_scan scan = { image, segment, candidate, context };
 
 			if (segment->executable == executable &&
-			    scan_words(image, segment->address, segment->file_size, visit_word, &scan))
+			    scan_words(image, segment->address, segment->file_size, header_words, visit_word, &scan))
 				return true;
 		}
 	}

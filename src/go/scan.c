@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <stdlib.h>
+#include <string.h>
 
 #include "gobin_internal.h"
 
-#define SCAN_STEP	(256u << 10)
+#define SCAN_STEP (256u << 10)
 
-bool scan_words(struct image *image, uint64_t address, uint64_t size, word_visitor visit, void *context)
+bool scan_words(struct image *image, uint64_t address, uint64_t size, struct word_filter filter, word_visitor visit,
+		void *context)
 {
 	uint64_t start = (address + 7) & ~7ull;
 	const struct image_segment *segment = image_segment_at(image, start, 1);
@@ -26,8 +28,13 @@ bool scan_words(struct image *image, uint64_t address, uint64_t size, word_visit
 
 		if (image_read(image, start + at, buffer, length))
 			break;
-		for (size_t i = 0; i + 8 <= length && !found; i += 8)
-			found = visit(start + at + i, buffer + i, length - i, context);
+		for (size_t i = 0; i + 8 <= length && !found; i += 8) {
+			uint64_t word;
+
+			memcpy(&word, buffer + i, sizeof(word));
+			if ((word & filter.mask) == filter.value)
+				found = visit(start + at + i, buffer + i, length - i, context);
+		}
 	}
 	free(buffer);
 	return found;

@@ -11,14 +11,18 @@
 
 #include "gobin_internal.h"
 
-#define VERSION_BYTES_MAX	128u
-#define SETTINGS_BYTES_MAX	(64u << 10)
-#define SCHEDINIT_BYTES_MAX	(64u << 10)
-#define TRIES_MAX		1000u /* texts like a version, each of which costs a walk over schedinit */
-#define BLOB_HEADER		32u
-#define FLAG_INLINE		2u /* strings follow in place, since 1.18 */
+#define VERSION_BYTES_MAX   128u
+#define SETTINGS_BYTES_MAX  (64u << 10)
+#define SCHEDINIT_BYTES_MAX (64u << 10)
+#define TRIES_MAX	    1000u /* texts like a version, each of which costs a walk over schedinit */
+#define BLOB_HEADER	    32u
+#define FLAG_INLINE	    2u /* strings follow in place, since 1.18 */
 
 static const char magic[] = "\xff Go buildinf:";
+
+/* "\xff Go buil", as a little-endian word. */
+static const struct word_filter magic_words = { UINT64_MAX, 0x697562206f4720ff };
+static const struct word_filter every_word = { 0, 0 };
 
 struct blob {
 	uint64_t address;
@@ -59,7 +63,8 @@ static bool blob_find(struct image *image, struct blob *blob)
 	for (size_t i = 0; i < image_segment_count(image); i++) {
 		const struct image_segment *segment = image_segment(image, i);
 
-		if (segment->writable && scan_words(image, segment->address, segment->file_size, visit_blob, &search))
+		if (segment->writable &&
+		    scan_words(image, segment->address, segment->file_size, magic_words, visit_blob, &search))
 			return true;
 	}
 	return false;
@@ -192,9 +197,9 @@ static int version_from_runtime(struct gobin *gobin, char *version, size_t size)
 		search.code_size = SCHEDINIT_BYTES_MAX;
 	search.code = image_at(gobin->image, schedinit.entry, search.code_size);
 	if (search.code &&
-	    (scan_words(gobin->image, module->data, module->edata - module->data, visit_header, &search) ||
-	     scan_words(gobin->image, module->noptrdata, module->enoptrdata - module->noptrdata, visit_header,
-			&search)))
+	    (scan_words(gobin->image, module->data, module->edata - module->data, every_word, visit_header, &search) ||
+	     scan_words(gobin->image, module->noptrdata, module->enoptrdata - module->noptrdata, every_word,
+			visit_header, &search)))
 		return 0;
 	return -ENOENT;
 }
@@ -263,8 +268,9 @@ void gobin_build(struct gobin *gobin, struct gobin_build *build)
 	build->pclntab_section = image_section(image, ".gopclntab", &section) ||
 				 image_section(image, ".data.rel.ro.gopclntab", &section);
 	/* Go's own linker lets the program start inside Go's text; the C linker puts its start-up code first. */
-	build->external = image_entry(image) >= gobin->module.text && image_entry(image) < gobin->module.etext ?
-				  GOBIN_NO : GOBIN_YES;
+	build->external = image_entry(image) >= gobin->module.text && image_entry(image) < gobin->module.etext
+				  ? GOBIN_NO
+				  : GOBIN_YES;
 	gobin_each_function_name(gobin, visit_name, build);
 	build->buildinfo = blob_find(image, &blob);
 	if (!build->buildinfo)

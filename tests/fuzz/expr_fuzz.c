@@ -79,6 +79,11 @@ static void push_division(struct machine *machine, struct input *input)
 	     (uint64_t)((unsigned __int128)machine->values[top] * magic >> 64) >> shift, machine->known[top]);
 }
 
+static bool is_nan(uint64_t bits)
+{
+	return (bits & INT64_MAX) > 0x7ff0000000000000;
+}
+
 static void apply(struct machine *machine, struct input *input, enum expr_op op)
 {
 	static const uint8_t sizes[] = { 1, 2, 4, 8 };
@@ -90,6 +95,8 @@ static void apply(struct machine *machine, struct input *input, enum expr_op op)
 	bool known = machine->known[a] && (unary || machine->known[b]) &&
 		     expr_apply(op, size, machine->values[a], machine->values[b], &value);
 
+	/* Which of two NaNs comes out hangs on the order of the operands, and nobody cares. */
+	known = known && !(op >= EXPR_F64_ADD && op <= EXPR_F64_DIV && is_nan(value));
 	push(machine, unary ? expr_unary(machine->pool, op, machine->exprs[a], size) :
 			      expr_binary(machine->pool, op, machine->exprs[a], machine->exprs[b]),
 	     value, known);

@@ -167,16 +167,21 @@ static inline void go_pclntab_116(const struct go_pclntab *table, struct bytes *
 	}
 }
 
+/* Appends the table; its positions count from where it starts. */
 static inline void go_pclntab(const struct go_pclntab *table, struct bytes *bytes)
 {
+	struct bytes own = { 0 };
+
 	if (table->form == PCLNTAB_GO12)
-		go_pclntab_12(table, bytes);
+		go_pclntab_12(table, &own);
 	else
-		go_pclntab_116(table, bytes);
-	bytes_align(bytes, 16);
+		go_pclntab_116(table, &own);
+	bytes_align(&own, 16);
 	/* A reader may ask for the longest header at once. */
-	if (bytes->size < 72)
-		bytes_add(bytes, NULL, 72 - bytes->size);
+	if (own.size < 72)
+		bytes_add(&own, NULL, 72 - own.size);
+	bytes_add(bytes, own.data, own.size);
+	bytes_free(&own);
 }
 
 #define GO_MODULEDATA_BYTES 0x180u
