@@ -17,8 +17,10 @@ static inline uint32_t mutator_random(uint32_t *state)
 
 static inline uint64_t mutator_word(uint32_t *state, uint64_t before, size_t size)
 {
-	static const uint64_t odd[] = { 0, 1, 7, 8, 0x7f, 0x80, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
-					0x100000000, INT64_MAX, 1ull << 63, UINT64_MAX, UINT64_MAX - 7 };
+	static const uint64_t odd[] = { 0,	    1,		7,	    8,
+					0x7f,	    0x80,	0xff,	    0xffff,
+					0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
+					INT64_MAX,  1ull << 63, UINT64_MAX, UINT64_MAX - 7 };
 
 	switch (mutator_random(state) % 6) {
 	case 0: return before + mutator_random(state) % 17 - 8;
@@ -68,7 +70,11 @@ static inline size_t elf_mutate(uint8_t *data, size_t size, size_t max_size, uns
 	case 0: return LLVMFuzzerMutate(data, size, max_size);
 	case 1: return size ? 1 + mutator_random(&state) % size : 0;
 	case 2: mutator_copy_piece(data, size, &state); return size;
-	case 3: case 4: case 5: case 6: case 7:
+	case 3:
+	case 4:
+	case 5:
+	case 6:
+	case 7:
 		/* libFuzzer's own changes, of a few bytes that stay as many. */
 		if (size < 64)
 			return LLVMFuzzerMutate(data, size, max_size);

@@ -9,11 +9,11 @@
 
 #include "gctap/emu.h"
 
-#define CODE	    0x401000ull
-#define DATA	    0x500000ull
-#define DATA_BYTES  0x1000u
-#define CODE_MAX    4096u
-#define CALLS_MAX   16u
+#define CODE	   0x401000ull
+#define DATA	   0x500000ull
+#define DATA_BYTES 0x1000u
+#define CODE_MAX   4096u
+#define CALLS_MAX  16u
 
 struct state {
 	uint64_t registers[16];
@@ -95,10 +95,19 @@ static void check_exprs(const struct expr_pool *pool, const struct state *state)
 
 static size_t make_image(const uint8_t *code, size_t size, uint8_t *file)
 {
-	Elf64_Ehdr header = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_phoff = sizeof(header), .e_phnum = 2,
-			      .e_phentsize = sizeof(Elf64_Phdr), .e_ehsize = sizeof(header), .e_entry = CODE };
+	Elf64_Ehdr header = { .e_type = ET_EXEC,
+			      .e_machine = EM_X86_64,
+			      .e_phoff = sizeof(header),
+			      .e_phnum = 2,
+			      .e_phentsize = sizeof(Elf64_Phdr),
+			      .e_ehsize = sizeof(header),
+			      .e_entry = CODE };
 	Elf64_Phdr segments[2] = {
-		{ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 256, .p_vaddr = CODE, .p_filesz = size,
+		{ .p_type = PT_LOAD,
+		  .p_flags = PF_R | PF_X,
+		  .p_offset = 256,
+		  .p_vaddr = CODE,
+		  .p_filesz = size,
 		  .p_memsz = size },
 		{ .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_vaddr = DATA, .p_memsz = DATA_BYTES },
 	};

@@ -97,8 +97,9 @@ static void apply(struct machine *machine, struct input *input, enum expr_op op)
 
 	/* Which of two NaNs comes out hangs on the order of the operands, and nobody cares. */
 	known = known && !(op >= EXPR_F64_ADD && op <= EXPR_F64_DIV && is_nan(value));
-	push(machine, unary ? expr_unary(machine->pool, op, machine->exprs[a], size) :
-			      expr_binary(machine->pool, op, machine->exprs[a], machine->exprs[b]),
+	push(machine,
+	     unary ? expr_unary(machine->pool, op, machine->exprs[a], size)
+		   : expr_binary(machine->pool, op, machine->exprs[a], machine->exprs[b]),
 	     value, known);
 }
 

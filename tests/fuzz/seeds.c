@@ -175,8 +175,8 @@ static uint32_t make_functions(struct go_function *functions)
 	uint32_t count = 0, known = seen.nr_functions;
 
 	for (unsigned i = 0; i < known; i++)
-		functions[count++] = (struct go_function){ seen.functions[i].name, seen.functions[i].entry,
-							   "mgc.go", 100 + i };
+		functions[count++] =
+			(struct go_function){ seen.functions[i].name, seen.functions[i].entry, "mgc.go", 100 + i };
 	qsort(functions, known, sizeof(functions[0]), compare_functions);
 	for (unsigned i = 0; i < known; i++) {
 		uint64_t end = functions[i].entry;
@@ -229,9 +229,9 @@ static void cut_down(struct gobin *gobin, const char *name)
 {
 	struct image *image = gobin_image(gobin);
 	const struct gobin_moduledata *module = gobin_moduledata(gobin);
-	const uint64_t ranges[10] = { module->text, module->etext, module->noptrdata, module->enoptrdata,
-				      module->data, module->edata, module->bss, module->ebss, module->noptrbss,
-				      module->enoptrbss };
+	const uint64_t ranges[10] = { module->text,	module->etext,	  module->noptrdata, module->enoptrdata,
+				      module->data,	module->edata,	  module->bss,	     module->ebss,
+				      module->noptrbss, module->enoptrbss };
 	static struct go_function functions[2 * FUNCTIONS_MAX];
 	uint32_t nr_functions = make_functions(functions);
 	struct go_pclntab table = { gobin_form(gobin), module->text, module->etext, false, functions, nr_functions };
@@ -342,8 +342,12 @@ static void events(void)
 {
 	for (unsigned i = 0; i < 4; i++) {
 		struct recipe *recipe = recipe_go127(i & 1);
-		struct gctap_event event = { .ktime_ns = 1000000000, .pid = 7, .tid = 8, .facts = 7,
-					     .windows_read = i & 2 ? 0xffff : 0x5555, .comm = "churn" };
+		struct gctap_event event = { .ktime_ns = 1000000000,
+					     .pid = 7,
+					     .tid = 8,
+					     .facts = 7,
+					     .windows_read = i & 2 ? 0xffff : 0x5555,
+					     .comm = "churn" };
 		uint8_t bytes[1 + sizeof(event)] = { (uint8_t)i };
 
 		event.payload_bytes = recipe->payload_bytes;

@@ -10,9 +10,9 @@
 #include "gctap/trace_line.h"
 
 struct seen {
-	uint64_t torn; /* lines that are torn, or cut off at the end */
-	uint64_t hash; /* of all lines */
-	uint64_t line_bytes; /* of lines that are ours, with their newlines */
+	uint64_t torn;	     /* lines that are torn, or cut off at the end */
+	uint64_t hash;	     /* of all lines */
+	uint64_t line_bytes; /* of lines that are ours, with their newlines, and of one that the end cut off */
 	uint64_t text_bytes, text_hash;
 	struct comparison *comparison; /* of each line with itself; may be NULL */
 };
@@ -34,10 +34,9 @@ static void on_line(void *context, const struct trace_line *line)
 	mix(&seen->hash, line->text, length + 1);
 	mix(&seen->hash, &line->kind, sizeof(line->kind));
 	mix(&seen->hash, &line->cycle, sizeof(line->cycle));
-	if (line->kind == TRACE_LINE_WHOLE || line->kind == TRACE_LINE_REJOINED)
-		seen->line_bytes += length + 1;
-	else
-		seen->torn++;
+	if (line->kind != TRACE_LINE_TORN)
+		seen->line_bytes += length + (line->kind != TRACE_LINE_TRUNCATED);
+	seen->torn += line->kind == TRACE_LINE_TORN || line->kind == TRACE_LINE_TRUNCATED;
 	if (seen->comparison) {
 		require(!comparison_add_gctap(seen->comparison, line->cycle, line->text));
 		require(!comparison_add_reread(seen->comparison, line->cycle, line->text));
@@ -49,8 +48,8 @@ static void on_line(void *context, const struct trace_line *line)
 		require(count > 0);
 	for (int i = 0; i < count; i++)
 		require(memchr(fields[i].name, 0, sizeof(fields[i].name)) &&
-			(fields[i].flag || (fields[i].text >= line->text &&
-					    fields[i].text + fields[i].length <= line->text + length)));
+			(fields[i].flag ||
+			 (fields[i].text >= line->text && fields[i].text + fields[i].length <= line->text + length)));
 }
 
 static void on_text(void *context, const char *bytes, size_t size)

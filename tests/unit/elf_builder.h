@@ -122,8 +122,7 @@ static inline void elf_program_header(struct elf_builder *elf, const Elf64_Phdr 
 {
 	if (elf->header.e_phnum == elf->segments_max)
 		abort();
-	memcpy(elf->file.data + sizeof(Elf64_Ehdr) + elf->header.e_phnum++ * sizeof(*header), header,
-	       sizeof(*header));
+	memcpy(elf->file.data + sizeof(Elf64_Ehdr) + elf->header.e_phnum++ * sizeof(*header), header, sizeof(*header));
 }
 
 /* Adds the bytes as a PT_LOAD (or another @type) and returns their position in the file. */
@@ -145,9 +144,11 @@ static inline void elf_section(struct elf_builder *elf, const char *name, uint32
 {
 	if (elf->header.e_shnum + 1 >= ELF_BUILDER_SECTIONS_MAX)
 		abort();
-	elf->sections[elf->header.e_shnum++] =
-		(Elf64_Shdr){ .sh_name = (uint32_t)bytes_add_text(&elf->names, name), .sh_type = type,
-			      .sh_addr = address, .sh_offset = offset, .sh_size = size };
+	elf->sections[elf->header.e_shnum++] = (Elf64_Shdr){ .sh_name = (uint32_t)bytes_add_text(&elf->names, name),
+							     .sh_type = type,
+							     .sh_addr = address,
+							     .sh_offset = offset,
+							     .sh_size = size };
 }
 
 /* The file; to be freed. Without section headers when none was added. */
@@ -157,8 +158,9 @@ static inline uint8_t *elf_finish(struct elf_builder *elf, size_t *size)
 		uint32_t name = (uint32_t)bytes_add_text(&elf->names, ".shstrtab");
 		uint64_t offset = bytes_add(&elf->file, elf->names.data, elf->names.size);
 
-		elf->sections[elf->header.e_shnum] = (Elf64_Shdr){ .sh_name = name, .sh_type = SHT_STRTAB,
-								   .sh_offset = offset, .sh_size = elf->names.size };
+		elf->sections[elf->header.e_shnum] = (Elf64_Shdr){
+			.sh_name = name, .sh_type = SHT_STRTAB, .sh_offset = offset, .sh_size = elf->names.size
+		};
 		elf->header.e_shstrndx = elf->header.e_shnum++;
 		bytes_align(&elf->file, 8);
 		elf->header.e_shoff =

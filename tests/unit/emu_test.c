@@ -46,12 +46,11 @@ struct one_case { /* written by the assembler */
 };
 
 /* The assembler puts the bytes of each case into one section, and a description into another. */
-#define CASE_OF(feature, flags, text)                                                             \
-	__asm__(".pushsection case_code,\"a\"\n\t.intel_syntax noprefix\n"                        \
-		"1: " text "\n2:\n\t.att_syntax prefix\n\t.popsection\n"                          \
-		"\t.pushsection case_text,\"a\"\n3: .asciz \"" text "\"\n\t.popsection\n"         \
-		"\t.pushsection case_table,\"aw\"\n\t.quad 1b, 2b, 3b, " flags ", " feature       \
-		"\n\t.popsection\n");
+#define CASE_OF(feature, flags, text)                                                                                  \
+	__asm__(".pushsection case_code,\"a\"\n\t.intel_syntax noprefix\n"                                             \
+		"1: " text "\n2:\n\t.att_syntax prefix\n\t.popsection\n"                                               \
+		"\t.pushsection case_text,\"a\"\n3: .asciz \"" text "\"\n\t.popsection\n"                              \
+		"\t.pushsection case_table,\"aw\"\n\t.quad 1b, 2b, 3b, " flags ", " feature "\n\t.popsection\n");
 #define CASE(flags, text)     CASE_OF("0", flags, text)
 #define CASE_BMI(flags, text) CASE_OF("1", flags, text)
 #define CASE_AVX(flags, text) CASE_OF("2", flags, text)
@@ -60,6 +59,7 @@ struct one_case { /* written by the assembler */
 
 extern const struct one_case __start_case_table[], __stop_case_table[];
 
+/* clang-format off */
 /* ---- What is compared ---- rbx, rsi, rdi, r8 are operands; rcx a count; r13 memory ---------- */
 
 #define BINARY(name)                                \
@@ -301,14 +301,16 @@ MOVE_AVX("vmovdqu ymm2, [r13+64]; movsd xmm2, [r13+8]; vmovdqu [r13+128], ymm2")
 MOVE_AVX("vmovdqu ymm2, [r13+64]; vzeroupper; vmovdqu [r13+128], ymm2")
 MOVE_AVX("vmovdqu ymm2, [r13+64]; movq xmm2, rbx; addsd xmm2, xmm1; vmovdqu [r13+128], ymm2")
 
-/* Before and behind each case: vectors and flags from memory, and back. */
-__asm__(".pushsection .rodata\n\t.intel_syntax noprefix\n"
-	"code_before: movdqu xmm0, [r13]; movdqu xmm1, [r13+16]; movdqu xmm2, [r13+32]; cmp r15, r14\n"
-	"code_before_end:\n"
-	"code_behind: seto [r13+256]; setb [r13+257]; sete [r13+258]; sets [r13+259]; setp [r13+260];"
-	"setbe [r13+261]; setl [r13+262]; setle [r13+263]; setno [r13+264]; setg [r13+265];"
-	"movdqu [r13+320], xmm0; movdqu [r13+336], xmm1\n"
-	"code_behind_end:\n\t.att_syntax prefix\n\t.popsection\n");
+	/* clang-format on */
+
+	/* Before and behind each case: vectors and flags from memory, and back. */
+	__asm__(".pushsection .rodata\n\t.intel_syntax noprefix\n"
+		"code_before: movdqu xmm0, [r13]; movdqu xmm1, [r13+16]; movdqu xmm2, [r13+32]; cmp r15, r14\n"
+		"code_before_end:\n"
+		"code_behind: seto [r13+256]; setb [r13+257]; sete [r13+258]; sets [r13+259]; setp [r13+260];"
+		"setbe [r13+261]; setl [r13+262]; setle [r13+263]; setno [r13+264]; setg [r13+265];"
+		"movdqu [r13+320], xmm0; movdqu [r13+336], xmm1\n"
+		"code_behind_end:\n\t.att_syntax prefix\n\t.popsection\n");
 extern const uint8_t code_before[], code_before_end[], code_behind[], code_behind_end[];
 
 /* Runs the bytes at cpu_code with cpu_registers. */
@@ -338,6 +340,8 @@ __asm__(".pushsection .text\n\t.globl cpu_run\n\t.intel_syntax noprefix\n"
 
 /* ---- The emulator's side --------------------------------------------------------------------- */
 
+#if defined(__x86_64__)
+
 static uint64_t random_state = 0x2545f4914f6cdd1dull;
 
 static uint64_t random_word(void)
@@ -351,11 +355,30 @@ static uint64_t random_word(void)
 /* Half of them at the edges. */
 static uint64_t random_operand(void)
 {
-	static const uint64_t edges[] = { 0, 1, 2, UINT64_MAX, 1ull << 63, INT64_MAX, 0x80, 0x7f, 0xff, 0x8000, 0xffff,
-					  0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x3ff0000000000000,
-					  0x7ff8000000000000, 0xfff0000000000000, 0x43e0000000000000,
-					  0xc3e0000000000000, 0x41dfffffffc00000, 0x8000000000000000,
-					  0x4059000000000000, 0xc1e0000000200000 };
+	static const uint64_t edges[] = { 0,
+					  1,
+					  2,
+					  UINT64_MAX,
+					  1ull << 63,
+					  INT64_MAX,
+					  0x80,
+					  0x7f,
+					  0xff,
+					  0x8000,
+					  0xffff,
+					  0x7fffffff,
+					  0x80000000,
+					  0xffffffff,
+					  0x100000000,
+					  0x3ff0000000000000,
+					  0x7ff8000000000000,
+					  0xfff0000000000000,
+					  0x43e0000000000000,
+					  0xc3e0000000000000,
+					  0x41dfffffffc00000,
+					  0x8000000000000000,
+					  0x4059000000000000,
+					  0xc1e0000000200000 };
 
 	switch (random_word() % 4) {
 	case 0: return edges[random_word() % (sizeof(edges) / sizeof(edges[0]))];
@@ -364,6 +387,8 @@ static uint64_t random_operand(void)
 	default: return random_word();
 	}
 }
+
+#endif
 
 struct state {
 	uint64_t registers[16];
@@ -527,7 +552,7 @@ static void place_code(const struct one_case *one)
 	at = put(emulated, at, one->code, one->end);
 	at = put(emulated, at, code_behind, code_behind_end);
 	memcpy(host_code, emulated, at);
-	host_code[at] = 0xc3; /* ret */
+	host_code[at] = 0xc3;			  /* ret */
 	memcpy(emulated + at, "\xe8\0\0\0\0", 5); /* call */
 }
 
@@ -593,8 +618,8 @@ static void compare(const struct one_case *one, const struct run *run, const str
 		    !both_nan(run->after.data + i / 8 * 8, cpu->data + i / 8 * 8))
 			fail_msg("%s (%s, round %u): byte %u of memory is 0x%x, on the processor 0x%x (rax 0x%" PRIx64
 				 " rbx 0x%" PRIx64 " rcx 0x%" PRIx64 ")",
-				 one->text, how, round, i, run->after.data[i], cpu->data[i],
-				 run->before->registers[0], run->before->registers[3], run->before->registers[1]);
+				 one->text, how, round, i, run->after.data[i], cpu->data[i], run->before->registers[0],
+				 run->before->registers[3], run->before->registers[1]);
 }
 
 /* Without symbols all must be known; with them, an instruction may be refused by name. */
@@ -735,15 +760,15 @@ static void unknown_instruction_is_named(void **unused)
 		{ "\x0f\x05", 2, "\"syscall\"" },
 		{ "\xf0\x0f\xb1\x0b", 4, "cmpxchg" },
 		{ "\xd9\xc0", 2, "\"fld\"" },
-		{ "\x48\xa5", 2, NULL }, /* movsq: is known */
-		{ "\xa5", 1, "\"movsd\"" }, /* the string instruction of that name */
+		{ "\x48\xa5", 2, NULL },       /* movsq: is known */
+		{ "\xa5", 1, "\"movsd\"" },    /* the string instruction of that name */
 		{ "\x66\x50", 2, "\"push\"" }, /* of two bytes */
 		{ "\x66\x58", 2, "\"pop\"" },
 		{ "\xf3\x0f\x58\xc1", 4, "\"addss\"" },
 		{ "\xc5\xf2\x10\xc2", 4, "\"vmovss\"" }, /* three operands */
-		{ "\x66\xc1\xc0\x03", 4, "\"rol\"" }, /* of two bytes */
-		{ "\x48\xd3\xd8", 3, "\"rcr\"" }, /* by cl */
-		{ "\x8e\xd8", 2, "\"mov\"" }, /* to ds */
+		{ "\x66\xc1\xc0\x03", 4, "\"rol\"" },	 /* of two bytes */
+		{ "\x48\xd3\xd8", 3, "\"rcr\"" },	 /* by cl */
+		{ "\x8e\xd8", 2, "\"mov\"" },		 /* to ds */
 		{ "\xe2\xfe", 2, "\"loop\"" },
 	};
 	struct failure failure;
@@ -799,7 +824,9 @@ static void time_ends_a_run(void **unused)
 	(void)unused;
 	make_image();
 	memcpy(hand.file + hand.code_offset, "\xeb\xfe", 2);
-	options = (struct emu_options){ .image = hand.image, .instructions_max = UINT64_MAX, .nanoseconds_max = 3000000,
+	options = (struct emu_options){ .image = hand.image,
+					.instructions_max = UINT64_MAX,
+					.nanoseconds_max = 3000000,
 					.hooks = { .call = on_call, .concrete = on_leaf, .context = &run } };
 	assert_int_equal(emu_new(&options, &run.emu, &failure), 0);
 	assert_int_equal(emu_run(run.emu, CODE_ADDRESS, NULL, &failure), -ETIME);
@@ -858,7 +885,8 @@ static enum emu_answer descend(struct emu *emu, uint64_t target, void *context, 
 
 static void calls_nest_and_return(void **unused)
 {
-	struct emu_options options = { .instructions_max = 1000, .nanoseconds_max = 1000000000,
+	struct emu_options options = { .instructions_max = 1000,
+				       .nanoseconds_max = 1000000000,
 				       .hooks = { .call = descend, .concrete = on_leaf } };
 	struct run run = { .before = &no_state };
 	struct failure failure = { "" };

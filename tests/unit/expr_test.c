@@ -117,8 +117,8 @@ static void what_divides_by_zero_has_no_value(void **unused)
 
 	(void)unused;
 	assert_false(expr_eval(pool, id, read_context, &word, &value));
-	assert_false(expr_eval(pool, expr_binary(pool, EXPR_REM_S, constant(1), constant(0)), read_context, &word,
-			       &value));
+	assert_false(
+		expr_eval(pool, expr_binary(pool, EXPR_REM_S, constant(1), constant(0)), read_context, &word, &value));
 	assert_false(expr_apply(EXPR_DIV_S, 8, 1ull << 63, UINT64_MAX, &value));
 	assert_int_equal(value_with(id, 3), 1);
 }
@@ -153,8 +153,10 @@ static void identities(void **unused)
 	assert_int_not_equal(expr_unary(pool, EXPR_SEXT, byte, 1), byte);
 	assert_int_not_equal(expr_unary(pool, EXPR_ZEXT, a, 4), a);
 	/* Shifts whose counts sum up to 64 and more must not wrap around. */
-	assert_int_equal(value_with(expr_binary(pool, EXPR_SHR, expr_binary(pool, EXPR_SHR, a, constant(40)),
-						constant(40)), UINT64_MAX), 0);
+	assert_int_equal(
+		value_with(expr_binary(pool, EXPR_SHR, expr_binary(pool, EXPR_SHR, a, constant(40)), constant(40)),
+			   UINT64_MAX),
+		0);
 	assert_int_equal(value_with(expr_binary(pool, EXPR_SHR, a, constant(64)), 7), 7);
 }
 
@@ -204,7 +206,9 @@ static bool is_division_by(expr_id id, uint64_t divisor)
 static void assert_divides(expr_id id, uint64_t d, unsigned bits)
 {
 	uint64_t top = bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
-	const uint64_t edges[] = { 0, 1, d - 1, d, d + 1, 2 * d - 1, top, top - 1, top / d * d - 1, top / d * d, top / 2 };
+	const uint64_t edges[] = {
+		0, 1, d - 1, d, d + 1, 2 * d - 1, top, top - 1, top / d * d - 1, top / d * d, top / 2
+	};
 
 	for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
 		assert_int_equal(value_with(id, edges[i] & top), (edges[i] & top) / d);
@@ -241,9 +245,11 @@ static void try_divisor(uint64_t d, unsigned bits, unsigned *recognised)
 
 static void divisions_are_recognised(void **unused)
 {
-	static const uint64_t divisors[] = { 3, 5, 6, 7, 9, 10, 11, 12, 13, 25, 60, 97, 100, 125, 255, 256, 1000, 1001,
-					     1024, 3600, 10000, 65535, 100000, 1000000, 10000000, 1000003, 1000000000,
-					     4294967295, 4294967297, 1000000000000 };
+	static const uint64_t divisors[] = { 3,	       5,	6,	    7,		9,	    10,
+					     11,       12,	13,	    25,		60,	    97,
+					     100,      125,	255,	    256,	1000,	    1001,
+					     1024,     3600,	10000,	    65535,	100000,	    1000000,
+					     10000000, 1000003, 1000000000, 4294967295, 4294967297, 1000000000000 };
 	unsigned recognised = 0, whole = sizeof(divisors) / sizeof(divisors[0]);
 
 	(void)unused;
@@ -269,10 +275,8 @@ static void magic_numbers_of_compilers(void **unused)
 		unsigned shift, before;
 		uint64_t divisor;
 	} cases[] = {
-		{ 0xcccccccccccccccd, 3, 0, 10 },
-		{ 0x28f5c28f5c28f5c3, 2, 2, 100 },
-		{ 0x20c49ba5e353f7cf, 4, 3, 1000 },
-		{ 0x431bde82d7b634db, 18, 0, 1000000 },
+		{ 0xcccccccccccccccd, 3, 0, 10 },   { 0x28f5c28f5c28f5c3, 2, 2, 100 },
+		{ 0x20c49ba5e353f7cf, 4, 3, 1000 }, { 0x431bde82d7b634db, 18, 0, 1000000 },
 		{ 0xaaaaaaaaaaaaaaab, 1, 0, 3 },
 	};
 	expr_id x = memory(0x1000, 8);
@@ -421,8 +425,13 @@ static void doubles(void **unused)
 	static const struct {
 		double real;
 		int64_t whole;
-	} cases[] = { { 5.99, 5 }, { -5.99, -5 }, { 0, 0 }, { 1e30, INT64_MIN }, { -1e30, INT64_MIN },
-		      { 9223372036854775808.0, INT64_MIN }, { __builtin_nan(""), INT64_MIN } };
+	} cases[] = { { 5.99, 5 },
+		      { -5.99, -5 },
+		      { 0, 0 },
+		      { 1e30, INT64_MIN },
+		      { -1e30, INT64_MIN },
+		      { 9223372036854775808.0, INT64_MIN },
+		      { __builtin_nan(""), INT64_MIN } };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -106,9 +106,8 @@ static void every_number_has_its_field(void **unused)
 	learn(false);
 	make_event();
 	decode();
-	assert_string_equal(cycle.line,
-			    "gc 16 @0.114s 6%: 0.42+12+0.024 ms clock, 0.84+0.068/0.23/0+0.049 ms cpu, "
-			    "30->31->30 MB, 31 MB goal, 0 MB stacks, 1 MB globals, 2 P (forced)");
+	assert_string_equal(cycle.line, "gc 16 @0.114s 6%: 0.42+12+0.024 ms clock, 0.84+0.068/0.23/0+0.049 ms cpu, "
+					"30->31->30 MB, 31 MB goal, 0 MB stacks, 1 MB globals, 2 P (forced)");
 	assert_true(cycle.cycle_known && cycle.cycle == 16 && cycle.unknown == 0);
 	assert_number("cycle", 16);
 	assert_number("start_since_program_ns", 114999999);
@@ -263,7 +262,8 @@ static void old_line(void **unused)
 	poke(AT_PROCS, 4, 4);
 	poke(AT_GOAL, 8, 4 << 20);
 	decode();
-	assert_string_equal(cycle.line, "gc 0 @0.000s 0%: 0+0+0 ms clock, 0+0/0/0+0 ms cpu, 0->0->0 MB, 4 MB goal, 4 P");
+	assert_string_equal(cycle.line,
+			    "gc 0 @0.000s 0%: 0+0+0 ms clock, 0+0/0/0+0 ms cpu, 0->0->0 MB, 4 MB goal, 4 P");
 	assert_true(value_of("forced")->known && !value_of("forced")->truth);
 	assert_true(value_of("goroutine_leak_check")->known && !value_of("goroutine_leak_check")->truth);
 	assert_false(value_of("stacks_bytes")->known);

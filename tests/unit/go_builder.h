@@ -16,13 +16,13 @@ struct go_function {
 	const char *name;
 	uint64_t entry;
 	const char *file; /* one per function; NULL: no line numbers */
-	uint32_t line; /* of its first 8 bytes; the rest is at line + 2 */
+	uint32_t line;	  /* of its first 8 bytes; the rest is at line + 2 */
 };
 
 struct go_pclntab {
 	enum pclntab_form form;
-	uint64_t text; /* runtime.text */
-	uint64_t end; /* of the last function */
+	uint64_t text;	    /* runtime.text */
+	uint64_t end;	    /* of the last function */
 	bool no_text_start; /* header's textStart is 0, as from Go 1.26 */
 	const struct go_function *functions;
 	uint32_t nr_functions;
@@ -213,8 +213,8 @@ struct go_program {
 	bool pie, no_text_start, sections;
 	enum go_module module;
 	enum go_buildinfo buildinfo;
-	const char *version; /* of buildinfo */
-	const char *settings; /* of buildinfo; NULL: none */
+	const char *version;		     /* of buildinfo */
+	const char *settings;		     /* of buildinfo; NULL: none */
 	const struct go_function *functions; /* with entries from GO_TEXT on */
 	uint32_t nr_functions;
 	const uint8_t *code; /* from GO_TEXT on */
@@ -293,9 +293,9 @@ static inline uint64_t go_text_end(const struct go_program *program)
 static inline void go_data(const struct go_program *program, uint64_t pclntab, struct bytes *data,
 			   struct bytes *relocations)
 {
-	const uint64_t ranges[10] = { GO_TEXT, go_text_end(program), GO_DATA, GO_DATA + 0x1000, GO_DATA + 0x1000,
-				      GO_DATA + 0x2000, GO_DATA + 0x2000, GO_DATA + 0x3000, GO_DATA + 0x3000,
-				      GO_DATA_END };
+	const uint64_t ranges[10] = { GO_TEXT,		go_text_end(program), GO_DATA,		GO_DATA + 0x1000,
+				      GO_DATA + 0x1000, GO_DATA + 0x2000,     GO_DATA + 0x2000, GO_DATA + 0x3000,
+				      GO_DATA + 0x3000, GO_DATA_END };
 	uint8_t module[GO_MODULEDATA_BYTES];
 
 	go_moduledata(program->form, pclntab, program->nr_functions, ranges, module);
@@ -317,8 +317,9 @@ static inline void go_data(const struct go_program *program, uint64_t pclntab, s
 /* The program as a file; to be freed. */
 static inline uint8_t *go_program(const struct go_program *program, size_t *size)
 {
-	struct go_pclntab table = { program->form, GO_TEXT, go_text_end(program), program->no_text_start,
-				    program->functions, program->nr_functions };
+	struct go_pclntab table = { program->form,	  GO_TEXT,
+				    go_text_end(program), program->no_text_start,
+				    program->functions,	  program->nr_functions };
 	struct bytes rodata = { 0 }, data = { 0 }, relocations = { 0 };
 	struct elf_builder elf;
 	uint64_t pclntab, offset, data_offset;

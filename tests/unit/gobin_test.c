@@ -34,8 +34,13 @@ static void make_code(uint8_t code[96])
 
 static struct go_program base_program(enum pclntab_form form, const uint8_t *code)
 {
-	return (struct go_program){ .form = form, .functions = functions, .nr_functions = 3, .code = code,
-				    .code_size = 96, .buildinfo = GO_BUILDINFO_INLINE, .version = "go1.19.8",
+	return (struct go_program){ .form = form,
+				    .functions = functions,
+				    .nr_functions = 3,
+				    .code = code,
+				    .code_size = 96,
+				    .buildinfo = GO_BUILDINFO_INLINE,
+				    .version = "go1.19.8",
 				    .settings = "path\tmain\nbuild\t-buildmode=exe\nbuild\tvcs.time=x\n"
 						"build\tCGO_ENABLED=1\n" };
 }

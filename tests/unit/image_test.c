@@ -135,19 +135,21 @@ static void what_is_no_program_is_named(void **unused)
 	start_simple(&elf);
 	file = elf_finish(&elf, &size);
 	assert_refused("", 0, "not an ELF file");
-	assert_refused("\x7f" "EL", 3, "not an ELF file");
+	assert_refused("\x7f"
+		       "EL",
+		       3, "not an ELF file");
 	assert_refused("#!/bin/sh\n", 10, "a script");
 	assert_refused("MZ\0\0\0\0", 6, "not an ELF file");
 	assert_refused(file, 63, "truncated");
-#define REFUSED(field, value, reason)                     \
-	do {                                              \
-		memcpy(&header, file, sizeof(header));    \
-		header.field = value;                     \
-		memcpy(file, &header, sizeof(header));    \
-		assert_refused(file, size, reason);       \
-		start_simple(&elf);                       \
-		free(file);                               \
-		file = elf_finish(&elf, &size);           \
+#define REFUSED(field, value, reason)                                                                                  \
+	do {                                                                                                           \
+		memcpy(&header, file, sizeof(header));                                                                 \
+		header.field = value;                                                                                  \
+		memcpy(file, &header, sizeof(header));                                                                 \
+		assert_refused(file, size, reason);                                                                    \
+		start_simple(&elf);                                                                                    \
+		free(file);                                                                                            \
+		file = elf_finish(&elf, &size);                                                                        \
 	} while (0)
 	REFUSED(e_ident[EI_CLASS], ELFCLASS32, "64-bit");
 	REFUSED(e_ident[EI_DATA], ELFDATA2MSB, "little-endian");
@@ -253,12 +255,15 @@ static void odd_program_headers(void **unused)
 {
 	const Elf64_Phdr wraps = { .p_type = PT_LOAD, .p_vaddr = UINT64_MAX - 15, .p_memsz = 32, .p_filesz = 32 };
 	const Elf64_Phdr top = { .p_type = PT_LOAD, .p_vaddr = UINT64_MAX - 15, .p_memsz = 15, .p_filesz = 15 };
-	const Elf64_Phdr behind = { .p_type = PT_LOAD, .p_vaddr = 0x600000, .p_memsz = 64, .p_filesz = 64,
-				    .p_offset = 1ull << 40 };
-	const Elf64_Phdr longer = { .p_type = PT_LOAD, .p_vaddr = 0x700000, .p_memsz = 1ull << 40,
-				    .p_filesz = 1ull << 40, .p_offset = 8 };
-	const Elf64_Phdr file_above_memory = { .p_type = PT_LOAD, .p_vaddr = DATA + (2ull << 40), .p_memsz = 4,
-					       .p_filesz = 64 };
+	const Elf64_Phdr behind = {
+		.p_type = PT_LOAD, .p_vaddr = 0x600000, .p_memsz = 64, .p_filesz = 64, .p_offset = 1ull << 40
+	};
+	const Elf64_Phdr longer = {
+		.p_type = PT_LOAD, .p_vaddr = 0x700000, .p_memsz = 1ull << 40, .p_filesz = 1ull << 40, .p_offset = 8
+	};
+	const Elf64_Phdr file_above_memory = {
+		.p_type = PT_LOAD, .p_vaddr = DATA + (2ull << 40), .p_memsz = 4, .p_filesz = 64
+	};
 	const Elf64_Phdr empty = { .p_type = PT_LOAD, .p_vaddr = 0x900000 };
 	struct elf_builder elf;
 	struct fixture fixture;
@@ -344,15 +349,15 @@ static void sections_are_hints(void **unused)
 	assert_false(image_section(fixture.image, ".data.rel.ro", &section));
 	image_close(fixture.image);
 	memcpy(&before, fixture.file, sizeof(before));
-#define LYING(field, value, count)                                  \
-	do {                                                        \
-		header = before;                                    \
-		header.field = value;                               \
-		memcpy(fixture.file, &header, sizeof(header));      \
-		open_bytes(&fixture);                               \
-		assert_int_equal(image_section_count(fixture.image), count); \
-		assert_false(image_section(fixture.image, ".data", &section)); \
-		image_close(fixture.image);                         \
+#define LYING(field, value, count)                                                                                     \
+	do {                                                                                                           \
+		header = before;                                                                                       \
+		header.field = value;                                                                                  \
+		memcpy(fixture.file, &header, sizeof(header));                                                         \
+		open_bytes(&fixture);                                                                                  \
+		assert_int_equal(image_section_count(fixture.image), count);                                           \
+		assert_false(image_section(fixture.image, ".data", &section));                                         \
+		image_close(fixture.image);                                                                            \
 	} while (0)
 	LYING(e_shnum, 0, 0);
 	LYING(e_shnum, 0xffff, 0);

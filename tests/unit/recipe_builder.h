@@ -25,10 +25,10 @@ enum {
 	AT_HEAP0 = 0x502028,
 	AT_HEAP1 = 0x502030,
 	AT_HEAP2 = 0x502038,
-	AT_PROCS = 0x502040,	  /* u32 */
-	AT_INIT_TIME = 0x502800,  /* a window of its own */
-	AT_FRACTION = 0x502900,	  /* double; a window of its own */
-	AT_ASSIST = 0x502a00,	  /* another one */
+	AT_PROCS = 0x502040,	 /* u32 */
+	AT_INIT_TIME = 0x502800, /* a window of its own */
+	AT_FRACTION = 0x502900,	 /* double; a window of its own */
+	AT_ASSIST = 0x502a00,	 /* another one */
 	AT_DEDICATED = 0x502a08,
 	AT_FRACTIONAL = 0x502a10,
 	AT_IDLE = 0x502a18,
@@ -90,8 +90,7 @@ static inline void recipe_megabytes(struct recipe *recipe, uint64_t address)
 {
 	expr_id bytes = recipe_memory(recipe, address, 8);
 	struct recipe_item *item = recipe_number(
-		recipe, RECIPE_UNSIGNED,
-		expr_binary(recipe->pool, EXPR_SHR, bytes, expr_const(recipe->pool, 20)));
+		recipe, RECIPE_UNSIGNED, expr_binary(recipe->pool, EXPR_SHR, bytes, expr_const(recipe->pool, 20)));
 
 	item->raw = bytes;
 	item->unit = RECIPE_UNIT_BYTES;
@@ -132,8 +131,8 @@ static inline void recipe_phases(struct recipe *recipe)
 		recipe_milliseconds(recipe, recipe_difference(recipe, times[i + 1], times[i]));
 		recipe_text(recipe, i < 2 ? "+" : " ms clock, ");
 	}
-	recipe_milliseconds(recipe, expr_binary(recipe->pool, EXPR_MUL, procs,
-						recipe_difference(recipe, AT_MARK, AT_SWEEP_TERM)));
+	recipe_milliseconds(
+		recipe, expr_binary(recipe->pool, EXPR_MUL, procs, recipe_difference(recipe, AT_MARK, AT_SWEEP_TERM)));
 	recipe_text(recipe, "+");
 	recipe_milliseconds(recipe, recipe_memory(recipe, AT_ASSIST, 8));
 	recipe_text(recipe, "/");
@@ -142,8 +141,8 @@ static inline void recipe_phases(struct recipe *recipe)
 	recipe_text(recipe, "/");
 	recipe_milliseconds(recipe, recipe_memory(recipe, AT_IDLE, 8));
 	recipe_text(recipe, "+");
-	recipe_milliseconds(recipe, expr_binary(recipe->pool, EXPR_MUL, procs,
-						recipe_difference(recipe, AT_END, AT_MARK_TERM)));
+	recipe_milliseconds(
+		recipe, expr_binary(recipe->pool, EXPR_MUL, procs, recipe_difference(recipe, AT_END, AT_MARK_TERM)));
 	recipe_text(recipe, " ms cpu, ");
 }
 

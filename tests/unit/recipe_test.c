@@ -352,8 +352,8 @@ static void capture_of_another_probe(void **unused)
 
 /* ---- Evaluation and rendering ---------------------------------------------------------------- */
 
-static void assert_line(const struct recipe *recipe, const uint8_t *payload, uint32_t windows_read, const char *expected,
-			unsigned unknown)
+static void assert_line(const struct recipe *recipe, const uint8_t *payload, uint32_t windows_read,
+			const char *expected, unsigned unknown)
 {
 	struct recipe_values values;
 	char line[64];
@@ -463,8 +463,9 @@ static void programs_without_the_line(void **unused)
 	static const uint8_t code[64] = { 0x83, 0x3d, 0, 0x10, 0, 0, 0, 0x74, 0x05, 0xe8, 0x12, 0, 0, 0, 0xc3 };
 	/* The same without the branch. */
 	static const uint8_t branchless[64] = { 0x90, 0xe8, 0x1a, 0, 0, 0, 0xc3 };
-	struct go_program program = { .form = PCLNTAB_GO120, .functions = others, .nr_functions = 1, .code = code,
-				      .code_size = 64 };
+	struct go_program program = {
+		.form = PCLNTAB_GO120, .functions = others, .nr_functions = 1, .code = code, .code_size = 64
+	};
 
 	(void)unused;
 	assert_no_recipe(&program, "has no runtime.gcMarkTermination");
@@ -509,7 +510,8 @@ static void real_program(const char *path)
 	assert_true(recipe->nr_windows && recipe->payload_bytes <= GCTAP_PAYLOAD_MAX);
 	recipe_format_string(recipe, text, sizeof(text));
 	assert_memory_equal(text, "gc %u @%.3us %", 14);
-	assert_non_null(strstr(text, ": %ms+%ms+%ms ms clock, %ms+%ms/%ms/%ms+%ms ms cpu, %u->%u->%u MB, %u MB goal, "));
+	assert_non_null(
+		strstr(text, ": %ms+%ms+%ms ms clock, %ms+%ms/%ms/%ms+%ms ms cpu, %u->%u->%u MB, %u MB goal, "));
 	assert_non_null(strstr(text, "[ (forced)]"));
 	assert_expression(recipe, &layout, "cycle", "u32[0x");
 	assert_expression(recipe, &layout, "start_since_program_ns", ") / 1000000");
