@@ -59,6 +59,14 @@ struct {
 	__uint(max_entries, 1 << 20);
 } ring SEC(".maps");
 
+/* Stays empty: see probe_hit(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} no_programs SEC(".maps");
+
 /* The two layouts of the RSS counters: an array of per-CPU counters since 6.2, one struct of atomics before. */
 struct mm_struct___percpu {
 	struct percpu_counter rss_stat[GCTAP_RSS_KINDS];
@@ -291,8 +299,10 @@ int probe_hit(struct pt_regs *regs)
 	struct gctap_slot *slot;
 	__u64 pid_tgid;
 
-	if (!active)
+	if (!active) {
+		bpf_tail_call(regs, &no_programs, 0);
 		return 0;
+	}
 	slot = bpf_map_lookup_elem(&captures, &capture);
 	if (!slot || !slot->used) {
 		drop_count(GCTAP_DROP_NO_CAPTURE, 1);

@@ -85,8 +85,8 @@ int comparison_add_runtime(struct comparison *comparison, const struct trace_lin
 
 /*
  * The same cycle as gctap reads it once more, right behind where the runtime itself reads: tells a
- * number that moved since the branch from one that is wrong. To be added before the runtime's line of
- * that cycle. 0 or -ENOMEM.
+ * number that moved since the branch from one that is wrong. Several readings of a cycle may be added,
+ * all before the runtime's line of that cycle. 0 or -ENOMEM.
  */
 int comparison_add_reread(struct comparison *comparison, uint32_t cycle, const char *text);
 

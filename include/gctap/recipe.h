@@ -19,6 +19,7 @@
 #include "gctap/window.h"
 
 #define RECIPE_ITEMS_MAX 128
+#define RECIPE_REREADS	 2
 #define RECIPE_LINE_MAX	 1024 /* bytes of a rendered line, with its NUL */
 
 enum recipe_format {
@@ -53,11 +54,13 @@ struct recipe {
 	uint64_t probe_offset;	/* the same as a position in the file */
 	char probe_text[96];	/* its mnemonic */
 	/*
-	 * The call behind which the last numbers are printed, right after they have been read from
-	 * memory: runs only when the line really is printed. What differs there has moved since the
-	 * branch (Go 1.19 shows a live gauge). 0: none.
+	 * Calls right behind the runtime's own reading: in front of the last numbers, and in front of the
+	 * newline, behind the last remark. They run only when the line really is printed. What differs
+	 * there has moved since the branch (Go 1.19 shows a live gauge, up to 1.20 "(forced)" is one). 0: none.
 	 */
-	uint64_t reread_address, reread_offset;
+	struct recipe_place {
+		uint64_t address, offset;
+	} rereads[RECIPE_REREADS];
 	uint64_t switch_address; /* of the debug variable that the branch looks at (debug.gctrace) */
 	struct recipe_item items[RECIPE_ITEMS_MAX];
 	unsigned nr_items;
@@ -86,7 +89,7 @@ void recipe_free(struct recipe *recipe);
  */
 int recipe_percent_goal(struct gobin *gobin, uint64_t *address, struct failure *failure);
 
-/* What the probe at @address (the recipe's probe_address or reread_address) has to copy. */
+/* What the probe at @address (the recipe's probe_address or that of a reread) has to copy. */
 void recipe_capture(const struct recipe *recipe, uint64_t address, struct gctap_capture *capture);
 
 /* The numbers of one event. present: the item belongs to the line; known: its value could be read. */

@@ -137,8 +137,9 @@ static int describe_probe(struct gobin *gobin, struct solver *solver, struct rec
 		return failure_set(failure, -ENOTSUP, "%s at 0x%" PRIx64 " is no instruction to put a probe on",
 				   instruction.text, recipe->probe_address);
 	snprintf(recipe->probe_text, sizeof(recipe->probe_text), "%s", instruction.text);
-	if (image_offset_of(gobin_image(gobin), recipe->reread_address, &recipe->reread_offset))
-		recipe->reread_address = 0;
+	for (unsigned i = 0; i < RECIPE_REREADS; i++)
+		if (image_offset_of(gobin_image(gobin), recipe->rereads[i].address, &recipe->rereads[i].offset))
+			recipe->rereads[i].address = 0;
 	return 0;
 }
 

@@ -706,7 +706,8 @@ int solver_solve(struct solver *solver, const struct block *block, struct recipe
 		snprintf(recipe->function, sizeof(recipe->function), "%s", block->function);
 		recipe->probe_address = block->probe;
 		recipe->switch_address = block->switch_address;
-		recipe->reread_address = solver->number_site;
+		recipe->rereads[0].address = solver->number_site;
+		recipe->rereads[1].address = solver->lock_site;
 		error = finish(solver, printout, recipe, failure);
 	}
 	if (printout)

@@ -37,7 +37,7 @@ struct comparison {
 	size_t nr_cycles;
 	struct comparison_difference unlisted;
 	bool any_runtime;
-	uint64_t unread; /* torn lines without a number that have not been put down to a cycle */
+	uint64_t unread;       /* torn lines without a number that have not been put down to a cycle */
 	uint32_t last_runtime; /* highest number that the runtime finished a line of, or tore one of */
 };
 
@@ -175,28 +175,45 @@ static enum field_state compare_field(const struct trace_field *mine, const stru
 	return FIELD_DIFFERING;
 }
 
-/* A number that is as printed in the second reading was right when it was read. */
-static enum field_state compare_twice(const struct trace_field *other, const struct trace_field *mine,
-				      const struct trace_field *again)
+static const struct open_line *next_of_side(const struct open_line *line, enum side side)
 {
-	enum field_state state = compare_field(other, mine);
-
-	if (state == FIELD_DIFFERING && mine && again && compare_field(other, again) == FIELD_EQUAL)
-		return FIELD_MOVED;
-	return state;
+	while (line && line->side != side)
+		line = line->next;
+	return line;
 }
+
+/* Does a further reading have the field as printed (NULL: not at all)? */
+static bool read_again(const struct open_line *line, const char *name, const struct trace_field *printed)
+{
+	struct trace_field again[TRACE_FIELDS_MAX];
+
+	for (line = next_of_side(line, SIDE_REREAD); line; line = next_of_side(line->next, SIDE_REREAD)) {
+		int nr_again = trace_line_split(line->text, again);
+		const struct trace_field *field = nr_again < 0 ? NULL : find_field(again, nr_again, name);
+
+		if (nr_again >= 0 &&
+		    (printed && field ? compare_field(printed, field) == FIELD_EQUAL : printed == field))
+			return true;
+	}
+	return false;
+}
+
+/* Two lines of one cycle, and the further readings among @lines. */
+struct pair {
+	const char *gctap, *runtime;
+	const struct open_line *lines;
+};
 
 /*
  * Counts all fields of two lines of the same cycle; names of those that are
- * not equal go to @difference. NULL: the lines are known to be equal. @reread
- * may be NULL. Returns whether all that is not equal has moved.
+ * not equal go to @difference. NULL: the lines are known to be equal. Returns
+ * whether all that is not equal has moved: a further reading has it as printed.
  */
-static bool compare_fields(struct comparison_result *result, const char *gctap, const char *runtime, const char *reread,
+static bool compare_fields(struct comparison_result *result, const struct pair *pair,
 			   struct comparison_difference *difference)
 {
-	struct trace_field mine[TRACE_FIELDS_MAX], other[TRACE_FIELDS_MAX], again[TRACE_FIELDS_MAX];
-	int nr_mine = trace_line_split(gctap, mine), nr_other = trace_line_split(runtime, other);
-	int nr_again = reread ? trace_line_split(reread, again) : 0;
+	struct trace_field mine[TRACE_FIELDS_MAX], other[TRACE_FIELDS_MAX];
+	int nr_mine = trace_line_split(pair->gctap, mine), nr_other = trace_line_split(pair->runtime, other);
 	unsigned moved = 0;
 	bool forced = nr_other >= 0 && find_field(other, nr_other, "forced");
 
@@ -206,16 +223,22 @@ static bool compare_fields(struct comparison_result *result, const char *gctap, 
 		return false;
 	}
 	for (int i = 0; i < nr_other; i++) {
-		const char *name = other[i].name;
-		enum field_state state =
-			compare_twice(&other[i], find_field(mine, nr_mine, name), find_field(again, nr_again, name));
+		enum field_state state = compare_field(&other[i], find_field(mine, nr_mine, other[i].name));
 
+		if (state == FIELD_DIFFERING && read_again(pair->lines, other[i].name, &other[i]))
+			state = FIELD_MOVED;
 		moved += state == FIELD_MOVED;
-		count_field(result, name, state, difference);
+		count_field(result, other[i].name, state, difference);
 	}
 	for (int i = 0; i < nr_mine; i++) {
-		if (!find_field(other, nr_other, mine[i].name))
-			count_field(result, mine[i].name, compare_field(&mine[i], NULL), difference);
+		enum field_state state = compare_field(&mine[i], NULL);
+
+		if (find_field(other, nr_other, mine[i].name))
+			continue;
+		if (state == FIELD_DIFFERING && read_again(pair->lines, mine[i].name, NULL))
+			state = FIELD_MOVED;
+		moved += state == FIELD_MOVED;
+		count_field(result, mine[i].name, state, difference);
 	}
 	/* Both sides agree as well that a cycle was not forced. */
 	if (!forced && !find_field(mine, nr_mine, "forced"))
@@ -262,7 +285,7 @@ static int add_line(struct comparison *comparison, enum side side, struct cycle 
 	free(equal);
 	cycle->settled = true;
 	comparison->result.equal++;
-	compare_fields(&comparison->result, text, text, NULL, NULL);
+	compare_fields(&comparison->result, &(struct pair){ text, text, NULL }, NULL);
 	return 0;
 }
 
@@ -327,13 +350,6 @@ static struct comparison_difference *new_difference(struct comparison *compariso
 	return difference;
 }
 
-static const struct open_line *next_of_side(const struct open_line *line, enum side side)
-{
-	while (line && line->side != side)
-		line = line->next;
-	return line;
-}
-
 /* A line of gctap that the runtime has no whole line for. */
 static void settle_gctap_line(struct comparison *comparison, const struct cycle *cycle, const char *text)
 {
@@ -371,12 +387,11 @@ static void settle_cycle(struct comparison *comparison, struct cycle *cycle)
 	bool in_gctap = cycle->settled || gctap;
 
 	if (gctap && runtime) {
-		const struct open_line *reread = next_of_side(cycle->open, SIDE_REREAD);
 		struct comparison_difference *difference =
 			new_difference(comparison, cycle->number, gctap->text, runtime->text);
 
 		difference->moved =
-			compare_fields(result, gctap->text, runtime->text, reread ? reread->text : NULL, difference);
+			compare_fields(result, &(struct pair){ gctap->text, runtime->text, cycle->open }, difference);
 		result->moved += difference->moved;
 		result->differing += !difference->moved;
 		cycle->settled = true;

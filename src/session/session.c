@@ -378,9 +378,11 @@ static int attach(const struct attachment *to, struct failure *failure)
 		return 0;
 	recipe_capture(recipe, recipe->probe_address, &capture);
 	error = add_point(to, POINT_CYCLE, recipe->probe_offset, &capture, failure);
-	if (!error && options->on_reread && recipe->reread_address) {
-		recipe_capture(recipe, recipe->reread_address, &capture);
-		error = add_point(to, POINT_REREAD, recipe->reread_offset, &capture, failure);
+	for (unsigned i = 0; i < RECIPE_REREADS && options->on_reread && !error; i++) {
+		if (!recipe->rereads[i].address)
+			continue;
+		recipe_capture(recipe, recipe->rereads[i].address, &capture);
+		error = add_point(to, POINT_REREAD, recipe->rereads[i].offset, &capture, failure);
 	}
 	if (!error && options->trigger)
 		error = add_trigger_points(to, failure);
@@ -417,9 +419,9 @@ int session_add_process(struct session *session, struct target *target, struct f
 	process->gap.started = target->spawned;
 	set_origin(session, process);
 	watch(session, target->pidfd, process);
-	return attach(&(struct attachment){ session, binary, target->exe_fd,
-					    session->options.single ? process->pid : 0 },
-		      failure);
+	return attach(
+		&(struct attachment){ session, binary, target->exe_fd, session->options.single ? process->pid : 0 },
+		failure);
 }
 
 int session_add_file(struct session *session, const char *path, struct failure *failure)
@@ -473,8 +475,8 @@ static struct process *find_process(struct session *session, const struct gctap_
 {
 	struct process *process = *bucket_of(session, event->pid);
 
-	while (process && (process->pid != event->pid || process->ended ||
-			   !same_start(session, process, event->start_ns)))
+	while (process &&
+	       (process->pid != event->pid || process->ended || !same_start(session, process, event->start_ns)))
 		process = process->next;
 	if (process && process->binary != binary) {
 		note(session, "%u (%s): has executed %s", process->pid, process->comm, binary->path);

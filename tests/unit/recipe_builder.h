@@ -46,7 +46,7 @@ static inline struct recipe *recipe_new(void)
 		abort();
 	recipe->pool = expr_pool_new();
 	recipe->probe_address = RECIPE_PROBE;
-	recipe->reread_address = RECIPE_PROBE + 0x300;
+	recipe->rereads[0].address = RECIPE_PROBE + 0x300;
 	strcpy(recipe->function, "runtime.gcMarkTermination");
 	return recipe;
 }

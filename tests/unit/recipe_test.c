@@ -342,7 +342,7 @@ static void capture_of_another_probe(void **unused)
 	(void)unused;
 	expr_leaf(recipe->pool, EXPR_STACK, 8, 8);
 	recipe_capture(recipe, recipe->probe_address, &first);
-	recipe_capture(recipe, recipe->reread_address, &second);
+	recipe_capture(recipe, recipe->rereads[0].address, &second);
 	assert_int_equal(first.nr_windows, recipe->nr_windows);
 	assert_int_equal(second.nr_windows, first.nr_windows);
 	for (unsigned i = 0; i < first.nr_windows; i++)
