@@ -59,7 +59,7 @@ struct {
 	__uint(max_entries, 1 << 20);
 } ring SEC(".maps");
 
-/* Stays empty: see probe_hit(). */
+/* Stays empty, see probe_hit(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 1);
@@ -299,6 +299,12 @@ int probe_hit(struct pt_regs *regs)
 	struct gctap_slot *slot;
 	__u64 pid_tgid;
 
+	/*
+	 * Since Linux 6.13, a program of this type with 64 bytes of stack or more gets a
+	 * stack per CPU, shared with whichever task runs it next while this one is
+	 * preempted: on kernels that do preempt, events came out mixed from two tasks.
+	 * No program that contains a tail call gets one. This one leads nowhere.
+	 */
 	if (!active) {
 		bpf_tail_call(regs, &no_programs, 0);
 		return 0;

@@ -4,18 +4,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int failure_set(struct failure *failure, int error, const char *format, ...)
+void failure_write(struct failure *failure, const char *format, ...)
 {
 	va_list arguments;
 
-	if (failure) {
-		va_start(arguments, format);
-		vsnprintf(failure->text, sizeof(failure->text), format, arguments);
-		va_end(arguments);
-		/* Names from hostile files end up here: keep it one harmless line. */
-		for (char *c = failure->text; *c; c++)
-			if ((unsigned char)*c < 0x20 || *c == 0x7f)
-				*c = '?';
-	}
-	return error;
+	if (!failure)
+		return;
+	va_start(arguments, format);
+	vsnprintf(failure->text, sizeof(failure->text), format, arguments);
+	va_end(arguments);
+	/* Names from hostile files end up here: keep it one harmless line. */
+	for (char *c = failure->text; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
 }

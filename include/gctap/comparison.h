@@ -50,8 +50,8 @@ struct comparison_result {
 	uint64_t differing;
 	uint64_t only_gctap; /* and not lost at exit, and not torn */
 	uint64_t only_runtime;
-	uint64_t torn;	       /* lines of the runtime that could not be read whole */
-	uint64_t forced;       /* of the compared ones */
+	uint64_t torn;	 /* lines of the runtime that could not be read whole */
+	uint64_t forced; /* of the compared ones */
 	/*
 	 * Cycles that only gctap has, while as many torn pieces of the runtime's are left whose number
 	 * could not be read: theirs, most likely, and no failure.

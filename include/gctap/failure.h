@@ -13,7 +13,15 @@ struct failure {
 	char text[512]; /* one line, no newline, NUL-terminated; "" when unset */
 };
 
-/* Writes the reason into @failure (which may be NULL) and returns @error. */
-int failure_set(struct failure *failure, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Writes the reason into @failure, which may be NULL. */
+void failure_write(struct failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, with the value of @error: a macro, so that analysers see which value is returned. */
+#define failure_set(failure, error, ...)                                                                               \
+	({                                                                                                             \
+		int failure_error = (error);                                                                           \
+		failure_write((failure), __VA_ARGS__);                                                                 \
+		failure_error;                                                                                         \
+	})
 
 #endif

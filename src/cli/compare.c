@@ -169,7 +169,7 @@ static int start(struct run *run, struct failure *failure)
 		.single = true, .on_record = on_record, .on_note = cli_note, .on_reread = on_reread, .context = run
 	};
 	struct trace_reader_handler handler = { .line = on_line, .text = on_text, .context = run };
-	struct target *target;
+	struct target *target = NULL;
 	int error;
 
 	run->comparison = comparison_new();
@@ -179,7 +179,7 @@ static int start(struct run *run, struct failure *failure)
 	error = session_new(&session, &run->session, failure);
 	if (!error)
 		error = spawn(run, &target, failure);
-	if (error)
+	if (error || !target)
 		return error;
 	run->child = target->pid;
 	error = session_add_process(run->session, target, failure);

@@ -42,9 +42,9 @@ struct run {
 	pid_t child_pid;
 	int signals;
 	uint64_t start_ns, ending_ns; /* ending: since when the command has been asked to end; 0: not */
-	struct failure failure; /* of writing */
-	bool told; /* that writing has failed */
-	bool interrupted; /* by the first Ctrl-C, while a command runs */
+	struct failure failure;	      /* of writing */
+	bool told;		      /* that writing has failed */
+	bool interrupted;	      /* by the first Ctrl-C, while a command runs */
 	bool done;
 };
 

@@ -17,14 +17,14 @@
 #define SEGMENTS_MAX	512u
 #define SECTIONS_MAX	65536u
 #define OVERLAP_MAX	(1u << 20) /* bytes of the file that lie in several segments: parts of pages do */
-#define RELOCATION_STEP	4096u /* relocations looked at per access */
+#define RELOCATION_STEP 4096u	   /* relocations looked at per access */
 
 struct image {
-	int fd; /* own; -1 when the bytes are the caller's */
+	int fd;		     /* own; -1 when the bytes are the caller's */
 	const uint8_t *base; /* file position 0; with fd >= 0 only loaded blocks hold data */
-	uint8_t *mapping; /* with fd >= 0: the writable view of base */
-	uint64_t size; /* of the file, bytes */
-	uint64_t *loaded; /* with fd >= 0: one bit per block */
+	uint8_t *mapping;    /* with fd >= 0: the writable view of base */
+	uint64_t size;	     /* of the file, bytes */
+	uint64_t *loaded;    /* with fd >= 0: one bit per block */
 	uint64_t bytes_read;
 	Elf64_Ehdr header;
 	struct image_segment *segments;
@@ -342,8 +342,7 @@ const struct image_segment *image_segment_at(const struct image *image, uint64_t
 		const struct image_segment *segment = &image->segments[i];
 		uint64_t into = address - segment->address;
 
-		if (address >= segment->address && into < segment->memory_size &&
-		    length <= segment->memory_size - into)
+		if (address >= segment->address && into < segment->memory_size && length <= segment->memory_size - into)
 			return segment;
 	}
 	return NULL;
@@ -515,21 +514,22 @@ int image_pointer(struct image *image, uint64_t address, uint64_t *value)
 
 	if (image_read(image, address, &bytes, sizeof(bytes)))
 		return -EFAULT;
-	/* Linkers that leave a zero in place sort their relocations; Go's own linker does not, but writes the addend. */
+	/* Linkers that leave a zero in place sort their relocations; Go's own linker does not, but writes the addend.
+	 */
 	if (bytes || !relocation_at(image, address, value))
 		*value = bytes;
 	return 0;
 }
 
-int image_each_relocation_to(struct image *image, uint64_t value,
-			     int (*callback)(uint64_t address, void *context), void *context)
+int image_each_relocation_to(struct image *image, uint64_t value, int (*callback)(uint64_t address, void *context),
+			     void *context)
 {
 	if (!image->relocations_known)
 		find_relocations(image);
 	for (uint64_t i = 0; i < image->rela_count; i += RELOCATION_STEP) {
 		uint64_t count = image->rela_count - i < RELOCATION_STEP ? image->rela_count - i : RELOCATION_STEP;
-		const uint8_t *table = image_at(image, image->rela_address + i * sizeof(Elf64_Rela),
-						count * sizeof(Elf64_Rela));
+		const uint8_t *table =
+			image_at(image, image->rela_address + i * sizeof(Elf64_Rela), count * sizeof(Elf64_Rela));
 
 		if (!table)
 			return 0;

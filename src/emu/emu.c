@@ -7,18 +7,18 @@
 #include <string.h>
 #include <time.h>
 
-#define STACK_ADDRESS	0x00007ead00000000ull /* where the emulated frame lies: no image is there */
-#define STACK_BYTES	(1u << 20) /* on either side of it */
-#define INSNS		(1u << 12) /* decoded instructions at most */
-#define INSN_SLOTS	(2 * INSNS) /* of the table that finds them */
-#define CELLS		(1u << 14) /* of 8 bytes of written memory */
-#define DEPTH_MAX	64u
-#define INSN_BYTES_MAX	16u
+#define STACK_ADDRESS  0x00007ead00000000ull /* where the emulated frame lies: no image is there */
+#define STACK_BYTES    (1u << 20)	     /* on either side of it */
+#define INSNS	       (1u << 12)	     /* decoded instructions at most */
+#define INSN_SLOTS     (2 * INSNS)	     /* of the table that finds them */
+#define CELLS	       (1u << 14)	     /* of 8 bytes of written memory */
+#define DEPTH_MAX      64u
+#define INSN_BYTES_MAX 16u
 
 struct cell {
-	uint64_t key; /* address / 8 */
+	uint64_t key;	     /* address / 8 */
 	uint32_t generation; /* of the run that wrote it; older ones are empty */
-	uint8_t written; /* bit per byte */
+	uint8_t written;     /* bit per byte */
 	uint8_t bytes[8];
 	uint8_t index[8]; /* which byte of the stored expression */
 	expr_id exprs[8];
@@ -119,8 +119,8 @@ int emu_store(struct emu *emu, uint64_t address, unsigned size, struct emu_value
 		unsigned byte = (address + i) % 8;
 
 		if (!cell)
-			return failure_set(failure, -ENOBUFS, "the code at 0x%" PRIx64 " writes more memory than allowed",
-					   emu->pc);
+			return failure_set(failure, -ENOBUFS,
+					   "the code at 0x%" PRIx64 " writes more memory than allowed", emu->pc);
 		cell->written |= (uint8_t)(1u << byte);
 		cell->bytes[byte] = (uint8_t)(value.word >> (8 * i));
 		cell->exprs[byte] = value.expr;
@@ -286,7 +286,8 @@ int emu_new(const struct emu_options *options, struct emu **out, struct failure 
 	emu->deadline_ns = now_ns() + options->nanoseconds_max;
 	emu->arch = image_machine(options->image) == IMAGE_MACHINE_X86_64 ? &arch_x86 : NULL;
 	if (!emu->arch)
-		error = failure_set(failure, -ENOTSUP, "an arm64 program: gctap can read it but not yet emulate its code");
+		error = failure_set(failure, -ENOTSUP,
+				    "an arm64 program: gctap can read it but not yet emulate its code");
 	else
 		error = open_capstone(emu, failure);
 	emu->insns = calloc(INSNS, sizeof(*emu->insns));
@@ -383,16 +384,10 @@ int emu_call(struct emu *emu, uint64_t target, uint64_t return_address, struct f
 	unsigned sp = emu->arch->stack_pointer;
 
 	switch (emu->options.hooks.call(emu, target, emu->options.hooks.context, failure)) {
-	case EMU_HANDLED:
-		emu->pc = return_address;
-		return 0;
-	case EMU_STOP:
-		emu->stopped = true;
-		return 0;
-	case EMU_FAIL:
-		return -ECANCELED;
-	case EMU_DESCEND:
-		break;
+	case EMU_HANDLED: emu->pc = return_address; return 0;
+	case EMU_STOP: emu->stopped = true; return 0;
+	case EMU_FAIL: return -ECANCELED;
+	case EMU_DESCEND: break;
 	}
 	if (++emu->depth > DEPTH_MAX)
 		return failure_set(failure, -ELOOP, "calls nest too deeply at 0x%" PRIx64, target);

@@ -11,19 +11,19 @@
 #define EMU_VECTORS	32
 #define EMU_LANES	4 /* of 8 bytes */
 #define EMU_OPERANDS	5
-#define EMU_NO_REGISTER	0xff
+#define EMU_NO_REGISTER 0xff
 
 enum operand_kind { OPERAND_NONE, OPERAND_REGISTER, OPERAND_VECTOR, OPERAND_IMMEDIATE, OPERAND_MEMORY };
 
 struct operand {
-	uint8_t kind; /* enum operand_kind */
-	uint8_t size; /* bytes */
-	uint8_t reg; /* number; for memory: base or EMU_NO_REGISTER */
+	uint8_t kind;  /* enum operand_kind */
+	uint8_t size;  /* bytes */
+	uint8_t reg;   /* number; for memory: base or EMU_NO_REGISTER */
 	uint8_t index; /* of memory, or EMU_NO_REGISTER */
 	uint8_t scale;
-	bool high; /* bits 8..15 of a register */
+	bool high;	      /* bits 8..15 of a register */
 	bool foreign_segment; /* thread-local: nothing is known of it */
-	int64_t value; /* immediate, or displacement (absolute when relative to the instruction pointer) */
+	int64_t value;	      /* immediate, or displacement (absolute when relative to the instruction pointer) */
 };
 
 /* One decoded instruction, as the architecture's step() wants it. */
@@ -32,7 +32,7 @@ struct insn {
 	uint16_t id; /* Capstone's */
 	uint8_t size;
 	uint8_t nr_operands;
-	bool repeat; /* rep prefix */
+	bool repeat;	  /* rep prefix */
 	bool unsupported; /* has an operand of a kind that is not known */
 	struct operand operands[EMU_OPERANDS];
 	char mnemonic[16];
@@ -40,8 +40,8 @@ struct insn {
 
 struct flags {
 	bool carry, zero, sign, overflow, parity;
-	expr_id a, b; /* what they depend on */
-	expr_id carry_expr; /* carry as 0 or 1; only where an instruction may use it */
+	expr_id a, b;	     /* what they depend on */
+	expr_id carry_expr;  /* carry as 0 or 1; only where an instruction may use it */
 	bool carry_symbolic; /* carry depends on an expression that carry_expr does not give */
 };
 
@@ -68,18 +68,18 @@ struct emu {
 	const struct arch *arch;
 	csh capstone;
 	cs_insn *scratch;
-	struct insn *insns; /* decoded so far, in the order of decoding */
+	struct insn *insns;   /* decoded so far, in the order of decoding */
 	uint16_t *insn_slots; /* open addressing by address; index in insns + 1 */
 	uint32_t nr_insns;
 	struct cell *cells;
 	uint32_t nr_cells, generation;
 	struct expr_pool *pool; /* NULL: numbers only */
-	uint64_t pc, current; /* next instruction, and the one under execution */
+	uint64_t pc, current;	/* next instruction, and the one under execution */
 	struct emu_value registers[EMU_REGISTERS];
 	struct emu_value vectors[EMU_VECTORS][EMU_LANES];
 	struct flags flags;
 	unsigned depth; /* of calls that were descended into */
-	bool stopped; /* a hook has ended the run */
+	bool stopped;	/* a hook has ended the run */
 	bool exhausted; /* an expression was wanted that did not fit */
 	uint64_t instructions, opaque, deadline_ns;
 };

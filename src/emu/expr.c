@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_LIMIT	(1u << 16)
-#define FORMAT_DEPTH	24
+#define POOL_LIMIT   (1u << 16)
+#define FORMAT_DEPTH 24
 
 struct expr_pool {
 	struct expr_node *nodes; /* nodes[0] is "no expression"; operands come before what uses them */
@@ -156,14 +156,10 @@ static unsigned bits_of(const struct expr_pool *pool, expr_id id, unsigned depth
 	if (depth > 8)
 		return 64;
 	switch (node->op) {
-	case EXPR_CONST:
-		return bits_of_word(node->value);
+	case EXPR_CONST: return bits_of_word(node->value);
 	case EXPR_MEMORY:
-	case EXPR_STACK:
-		return node->size * 8u;
-	case EXPR_ZEXT:
-		a = bits_of(pool, node->a, depth + 1);
-		return a < node->size * 8u ? a : node->size * 8u;
+	case EXPR_STACK: return node->size * 8u;
+	case EXPR_ZEXT: a = bits_of(pool, node->a, depth + 1); return a < node->size * 8u ? a : node->size * 8u;
 	case EXPR_AND:
 		a = bits_of(pool, node->a, depth + 1);
 		b = bits_of(pool, node->b, depth + 1);
@@ -174,10 +170,8 @@ static unsigned bits_of(const struct expr_pool *pool, expr_id id, unsigned depth
 	case EXPR_DIV_U:
 		a = bits_of(pool, node->a, depth + 1);
 		return is_const(pool, node->b, &c) && c ? (a >= bits_of_word(c) ? a - bits_of_word(c) + 1 : 0) : a;
-	case EXPR_IF_LESS_U:
-		return 1;
-	default:
-		return 64;
+	case EXPR_IF_LESS_U: return 1;
+	default: return 64;
 	}
 }
 
@@ -360,28 +354,21 @@ static expr_id simplify_right(struct expr_pool *pool, enum expr_op op, expr_id a
 		if (node.op == EXPR_ADD && is_const(pool, node.b, &inner))
 			return expr_binary(pool, EXPR_ADD, node.a, expr_const(pool, inner + c));
 		return EXPR_NONE;
-	case EXPR_SUB:
-		return expr_binary(pool, EXPR_ADD, a, expr_const(pool, -c));
+	case EXPR_SUB: return expr_binary(pool, EXPR_ADD, a, expr_const(pool, -c));
 	case EXPR_OR:
 	case EXPR_XOR:
-	case EXPR_SAR:
-		return c ? EXPR_NONE : a;
-	case EXPR_SHL:
-		return c ? EXPR_NONE : a;
-	case EXPR_SHR:
-		return c ? simplify_shr(pool, a, c) : a;
-	case EXPR_MUL:
-		return c == 1 ? a : c == 0 ? expr_const(pool, 0) : EXPR_NONE;
+	case EXPR_SAR: return c ? EXPR_NONE : a;
+	case EXPR_SHL: return c ? EXPR_NONE : a;
+	case EXPR_SHR: return c ? simplify_shr(pool, a, c) : a;
+	case EXPR_MUL: return c == 1 ? a : c == 0 ? expr_const(pool, 0) : EXPR_NONE;
 	case EXPR_AND:
 		if (c == UINT64_MAX)
 			return a;
 		if (c == 0xff || c == 0xffff || c == 0xffffffff)
 			return expr_unary(pool, EXPR_ZEXT, a, c == 0xff ? 1 : c == 0xffff ? 2 : 4);
 		return c ? EXPR_NONE : expr_const(pool, 0);
-	case EXPR_DIV_U:
-		return simplify_div(pool, a, c);
-	default:
-		return EXPR_NONE;
+	case EXPR_DIV_U: return simplify_div(pool, a, c);
+	default: return EXPR_NONE;
 	}
 }
 
@@ -552,11 +539,11 @@ static void put(struct writer *writer, const char *format, ...)
 }
 
 static const char *const symbols[EXPR_OPS] = {
-	[EXPR_ADD] = "+",	   [EXPR_SUB] = "-",	   [EXPR_MUL] = "*",	   [EXPR_AND] = "&",
-	[EXPR_OR] = "|",	   [EXPR_XOR] = "^",	   [EXPR_SHL] = "<<",	   [EXPR_SHR] = ">>",
-	[EXPR_SAR] = ">>>",	   [EXPR_DIV_U] = "/",	   [EXPR_DIV_S] = "/s",	   [EXPR_REM_U] = "%",
-	[EXPR_REM_S] = "%s",	   [EXPR_F64_ADD] = "+.",  [EXPR_F64_SUB] = "-.",  [EXPR_F64_MUL] = "*.",
-	[EXPR_F64_DIV] = "/.",	   [EXPR_IF_LESS_U] = "<", [EXPR_MULHI_U] = "*hi", [EXPR_MULHI_S] = "*his",
+	[EXPR_ADD] = "+",      [EXPR_SUB] = "-",       [EXPR_MUL] = "*",       [EXPR_AND] = "&",
+	[EXPR_OR] = "|",       [EXPR_XOR] = "^",       [EXPR_SHL] = "<<",      [EXPR_SHR] = ">>",
+	[EXPR_SAR] = ">>>",    [EXPR_DIV_U] = "/",     [EXPR_DIV_S] = "/s",    [EXPR_REM_U] = "%",
+	[EXPR_REM_S] = "%s",   [EXPR_F64_ADD] = "+.",  [EXPR_F64_SUB] = "-.",  [EXPR_F64_MUL] = "*.",
+	[EXPR_F64_DIV] = "/.", [EXPR_IF_LESS_U] = "<", [EXPR_MULHI_U] = "*hi", [EXPR_MULHI_S] = "*his",
 };
 
 static void format_leaf(struct writer *writer, const struct expr_node *node)
@@ -601,10 +588,11 @@ static void format_node(const struct expr_pool *pool, expr_id id, struct writer 
 		if (depth)
 			put(writer, ")");
 	} else {
-		put(writer, node->op == EXPR_SEXT	   ? "s%u(" :
-			    node->op == EXPR_ZEXT	   ? "u%u(" :
-			    node->op == EXPR_F64_FROM_S64 ? "float%u(" :
-							     "int%u(",
+		put(writer,
+		    node->op == EXPR_SEXT	    ? "s%u("
+		    : node->op == EXPR_ZEXT	    ? "u%u("
+		    : node->op == EXPR_F64_FROM_S64 ? "float%u("
+						    : "int%u(",
 		    node->op == EXPR_SEXT || node->op == EXPR_ZEXT ? node->size * 8u : 64u);
 		format_node(pool, node->a, writer, depth + 1, node->op == EXPR_S64_FROM_F64);
 		put(writer, ")");

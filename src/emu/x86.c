@@ -12,7 +12,7 @@
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R15 = 15 };
 
-#define REPEAT_MAX	65536u /* iterations of one rep stos/movs */
+#define REPEAT_MAX 65536u /* iterations of one rep stos/movs */
 
 struct reg_name {
 	uint8_t number, size;
@@ -23,27 +23,27 @@ struct reg_name {
 static struct reg_name general_register(unsigned reg)
 {
 	switch (reg) {
-#define GENERAL(number, r64, r32, r16, r8)                        \
-	case X86_REG_##r64: return (struct reg_name){ number, 8, false }; \
-	case X86_REG_##r32: return (struct reg_name){ number, 4, false }; \
-	case X86_REG_##r16: return (struct reg_name){ number, 2, false }; \
+#define GENERAL(number, r64, r32, r16, r8)                                                                             \
+	case X86_REG_##r64: return (struct reg_name){ number, 8, false };                                              \
+	case X86_REG_##r32: return (struct reg_name){ number, 4, false };                                              \
+	case X86_REG_##r16: return (struct reg_name){ number, 2, false };                                              \
 	case X86_REG_##r8: return (struct reg_name){ number, 1, false };
-	GENERAL(0, RAX, EAX, AX, AL)
-	GENERAL(1, RCX, ECX, CX, CL)
-	GENERAL(2, RDX, EDX, DX, DL)
-	GENERAL(3, RBX, EBX, BX, BL)
-	GENERAL(4, RSP, ESP, SP, SPL)
-	GENERAL(5, RBP, EBP, BP, BPL)
-	GENERAL(6, RSI, ESI, SI, SIL)
-	GENERAL(7, RDI, EDI, DI, DIL)
-	GENERAL(8, R8, R8D, R8W, R8B)
-	GENERAL(9, R9, R9D, R9W, R9B)
-	GENERAL(10, R10, R10D, R10W, R10B)
-	GENERAL(11, R11, R11D, R11W, R11B)
-	GENERAL(12, R12, R12D, R12W, R12B)
-	GENERAL(13, R13, R13D, R13W, R13B)
-	GENERAL(14, R14, R14D, R14W, R14B)
-	GENERAL(15, R15, R15D, R15W, R15B)
+		GENERAL(0, RAX, EAX, AX, AL)
+		GENERAL(1, RCX, ECX, CX, CL)
+		GENERAL(2, RDX, EDX, DX, DL)
+		GENERAL(3, RBX, EBX, BX, BL)
+		GENERAL(4, RSP, ESP, SP, SPL)
+		GENERAL(5, RBP, EBP, BP, BPL)
+		GENERAL(6, RSI, ESI, SI, SIL)
+		GENERAL(7, RDI, EDI, DI, DIL)
+		GENERAL(8, R8, R8D, R8W, R8B)
+		GENERAL(9, R9, R9D, R9W, R9B)
+		GENERAL(10, R10, R10D, R10W, R10B)
+		GENERAL(11, R11, R11D, R11W, R11B)
+		GENERAL(12, R12, R12D, R12W, R12B)
+		GENERAL(13, R13, R13D, R13W, R13B)
+		GENERAL(14, R14, R14D, R14W, R14B)
+		GENERAL(15, R15, R15D, R15W, R15B)
 #undef GENERAL
 	case X86_REG_AH: return (struct reg_name){ 0, 1, true };
 	case X86_REG_CH: return (struct reg_name){ 1, 1, true };
@@ -139,24 +139,47 @@ static bool decode(const cs_insn *from, struct insn *to)
 }
 
 enum condition {
-	COND_O, COND_NO, COND_B, COND_AE, COND_E, COND_NE, COND_BE, COND_A,
-	COND_S, COND_NS, COND_P, COND_NP, COND_L, COND_GE, COND_LE, COND_G, COND_NONE,
+	COND_O,
+	COND_NO,
+	COND_B,
+	COND_AE,
+	COND_E,
+	COND_NE,
+	COND_BE,
+	COND_A,
+	COND_S,
+	COND_NS,
+	COND_P,
+	COND_NP,
+	COND_L,
+	COND_GE,
+	COND_LE,
+	COND_G,
+	COND_NONE,
 };
 
-#define CONDITIONS(prefix)                                                                        \
-	case X86_INS_##prefix##O: return COND_O;   case X86_INS_##prefix##NO: return COND_NO;     \
-	case X86_INS_##prefix##B: return COND_B;   case X86_INS_##prefix##AE: return COND_AE;     \
-	case X86_INS_##prefix##E: return COND_E;   case X86_INS_##prefix##NE: return COND_NE;     \
-	case X86_INS_##prefix##BE: return COND_BE; case X86_INS_##prefix##A: return COND_A;       \
-	case X86_INS_##prefix##S: return COND_S;   case X86_INS_##prefix##NS: return COND_NS;     \
-	case X86_INS_##prefix##P: return COND_P;   case X86_INS_##prefix##NP: return COND_NP;     \
-	case X86_INS_##prefix##L: return COND_L;   case X86_INS_##prefix##GE: return COND_GE;     \
-	case X86_INS_##prefix##LE: return COND_LE; case X86_INS_##prefix##G: return COND_G
+#define CONDITIONS(prefix)                                                                                             \
+	case X86_INS_##prefix##O: return COND_O;                                                                       \
+	case X86_INS_##prefix##NO: return COND_NO;                                                                     \
+	case X86_INS_##prefix##B: return COND_B;                                                                       \
+	case X86_INS_##prefix##AE: return COND_AE;                                                                     \
+	case X86_INS_##prefix##E: return COND_E;                                                                       \
+	case X86_INS_##prefix##NE: return COND_NE;                                                                     \
+	case X86_INS_##prefix##BE: return COND_BE;                                                                     \
+	case X86_INS_##prefix##A: return COND_A;                                                                       \
+	case X86_INS_##prefix##S: return COND_S;                                                                       \
+	case X86_INS_##prefix##NS: return COND_NS;                                                                     \
+	case X86_INS_##prefix##P: return COND_P;                                                                       \
+	case X86_INS_##prefix##NP: return COND_NP;                                                                     \
+	case X86_INS_##prefix##L: return COND_L;                                                                       \
+	case X86_INS_##prefix##GE: return COND_GE;                                                                     \
+	case X86_INS_##prefix##LE: return COND_LE;                                                                     \
+	case X86_INS_##prefix##G: return COND_G
 
 static enum condition jump_condition(unsigned id)
 {
 	switch (id) {
-	CONDITIONS(J);
+		CONDITIONS(J);
 	default: return COND_NONE;
 	}
 }
@@ -164,7 +187,7 @@ static enum condition jump_condition(unsigned id)
 static enum condition set_condition(unsigned id)
 {
 	switch (id) {
-	CONDITIONS(SET);
+		CONDITIONS(SET);
 	default: return COND_NONE;
 	}
 }
@@ -172,7 +195,7 @@ static enum condition set_condition(unsigned id)
 static enum condition move_condition(unsigned id)
 {
 	switch (id) {
-	CONDITIONS(CMOV);
+		CONDITIONS(CMOV);
 	default: return COND_NONE;
 	}
 }
@@ -446,8 +469,14 @@ static int step_binary(struct emu *emu, const struct insn *insn, struct failure 
 	case X86_INS_ADC: result = add(emu, a, b, size, true); break;
 	case X86_INS_SUB: result = subtract(emu, a, b, size, false); break;
 	case X86_INS_SBB: result = subtract(emu, a, b, size, true); break;
-	case X86_INS_CMP: result = subtract(emu, a, b, size, false); keep = false; break;
-	case X86_INS_TEST: result = logic(emu, EXPR_AND, a, b, size); keep = false; break;
+	case X86_INS_CMP:
+		result = subtract(emu, a, b, size, false);
+		keep = false;
+		break;
+	case X86_INS_TEST:
+		result = logic(emu, EXPR_AND, a, b, size);
+		keep = false;
+		break;
 	case X86_INS_AND: result = logic(emu, EXPR_AND, a, b, size); break;
 	case X86_INS_OR: result = logic(emu, EXPR_OR, a, b, size); break;
 	default: result = logic(emu, EXPR_XOR, a, b, size); break;
@@ -468,15 +497,9 @@ static int step_unary(struct emu *emu, const struct insn *insn, struct failure *
 	case X86_INS_NOT:
 		result = value_binary(emu, EXPR_XOR, a, value_const(UINT64_MAX));
 		return write_operand(emu, operand, zext(emu, result, operand->size), failure);
-	case X86_INS_NEG:
-		result = subtract(emu, value_const(0), a, operand->size, false);
-		break;
-	case X86_INS_INC:
-		result = add(emu, a, value_const(1), operand->size, false);
-		break;
-	default:
-		result = subtract(emu, a, value_const(1), operand->size, false);
-		break;
+	case X86_INS_NEG: result = subtract(emu, value_const(0), a, operand->size, false); break;
+	case X86_INS_INC: result = add(emu, a, value_const(1), operand->size, false); break;
+	default: result = subtract(emu, a, value_const(1), operand->size, false); break;
 	}
 	if (insn->id != X86_INS_NEG) {
 		/* inc and dec leave the carry flag alone. */
@@ -527,8 +550,8 @@ static int step_shift(struct emu *emu, const struct insn *insn, struct failure *
 	result = zext(emu, value_binary(emu, op, a, count), to->size);
 	/* By nothing: the flags stay. */
 	if (count.word) {
-		carry = op == EXPR_SHL ? count.word <= bits && (a.word >> (bits - count.word) & 1) :
-					 a.word >> (count.word - 1) & 1;
+		carry = op == EXPR_SHL ? count.word <= bits && (a.word >> (bits - count.word) & 1)
+				       : a.word >> (count.word - 1) & 1;
 		flags_result(emu, result.word, to->size, a, count);
 		flags_set(emu, carry, (result.word ^ a.word) >> (bits - 1) & 1,
 			  value_symbolic(a) || value_symbolic(count));
@@ -1246,113 +1269,153 @@ static int step_fused(struct emu *emu, const struct insn *insn, struct failure *
 static int step_vector(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	switch (insn->id) {
-	case X86_INS_MOVUPS: case X86_INS_MOVAPS: case X86_INS_MOVUPD: case X86_INS_MOVAPD:
-	case X86_INS_MOVDQU: case X86_INS_MOVDQA: case X86_INS_VMOVUPS: case X86_INS_VMOVAPS:
-	case X86_INS_VMOVUPD: case X86_INS_VMOVAPD: case X86_INS_VMOVDQU: case X86_INS_VMOVDQA:
-		return step_vector_move(emu, insn, failure);
-	case X86_INS_MOVQ: case X86_INS_VMOVQ:
-		return step_scalar_move(emu, insn, 8, true, failure);
-	case X86_INS_MOVD: case X86_INS_VMOVD:
-		return step_scalar_move(emu, insn, 4, true, failure);
-	case X86_INS_MOVSD: case X86_INS_VMOVSD:
-		return step_scalar_move(emu, insn, 8, false, failure);
-	case X86_INS_MOVSS: case X86_INS_VMOVSS:
-		return step_scalar_move(emu, insn, 4, false, failure);
-	case X86_INS_XORPS: case X86_INS_XORPD: case X86_INS_PXOR:
-	case X86_INS_VXORPS: case X86_INS_VXORPD: case X86_INS_VPXOR:
-		return step_vector_logic(emu, insn, EXPR_XOR, failure);
-	case X86_INS_ANDPS: case X86_INS_ANDPD: case X86_INS_PAND:
-	case X86_INS_VANDPS: case X86_INS_VANDPD: case X86_INS_VPAND:
-		return step_vector_logic(emu, insn, EXPR_AND, failure);
-	case X86_INS_ORPS: case X86_INS_ORPD: case X86_INS_POR:
-	case X86_INS_VORPS: case X86_INS_VORPD: case X86_INS_VPOR:
-		return step_vector_logic(emu, insn, EXPR_OR, failure);
-	case X86_INS_ADDSD: case X86_INS_VADDSD:
-		return step_double(emu, insn, EXPR_F64_ADD, failure);
-	case X86_INS_SUBSD: case X86_INS_VSUBSD:
-		return step_double(emu, insn, EXPR_F64_SUB, failure);
-	case X86_INS_MULSD: case X86_INS_VMULSD:
-		return step_double(emu, insn, EXPR_F64_MUL, failure);
-	case X86_INS_DIVSD: case X86_INS_VDIVSD:
-		return step_double(emu, insn, EXPR_F64_DIV, failure);
-	case X86_INS_CVTSI2SD: case X86_INS_VCVTSI2SD:
-	case X86_INS_CVTTSD2SI: case X86_INS_VCVTTSD2SI:
-		return step_convert(emu, insn, failure);
-	case X86_INS_UCOMISD: case X86_INS_COMISD: case X86_INS_VUCOMISD: case X86_INS_VCOMISD:
-		return step_compare_doubles(emu, insn, failure);
-	case X86_INS_VFMADD231SD:
-		return step_fused(emu, insn, failure);
+	case X86_INS_MOVUPS:
+	case X86_INS_MOVAPS:
+	case X86_INS_MOVUPD:
+	case X86_INS_MOVAPD:
+	case X86_INS_MOVDQU:
+	case X86_INS_MOVDQA:
+	case X86_INS_VMOVUPS:
+	case X86_INS_VMOVAPS:
+	case X86_INS_VMOVUPD:
+	case X86_INS_VMOVAPD:
+	case X86_INS_VMOVDQU:
+	case X86_INS_VMOVDQA: return step_vector_move(emu, insn, failure);
+	case X86_INS_MOVQ:
+	case X86_INS_VMOVQ: return step_scalar_move(emu, insn, 8, true, failure);
+	case X86_INS_MOVD:
+	case X86_INS_VMOVD: return step_scalar_move(emu, insn, 4, true, failure);
+	case X86_INS_MOVSD:
+	case X86_INS_VMOVSD: return step_scalar_move(emu, insn, 8, false, failure);
+	case X86_INS_MOVSS:
+	case X86_INS_VMOVSS: return step_scalar_move(emu, insn, 4, false, failure);
+	case X86_INS_XORPS:
+	case X86_INS_XORPD:
+	case X86_INS_PXOR:
+	case X86_INS_VXORPS:
+	case X86_INS_VXORPD:
+	case X86_INS_VPXOR: return step_vector_logic(emu, insn, EXPR_XOR, failure);
+	case X86_INS_ANDPS:
+	case X86_INS_ANDPD:
+	case X86_INS_PAND:
+	case X86_INS_VANDPS:
+	case X86_INS_VANDPD:
+	case X86_INS_VPAND: return step_vector_logic(emu, insn, EXPR_AND, failure);
+	case X86_INS_ORPS:
+	case X86_INS_ORPD:
+	case X86_INS_POR:
+	case X86_INS_VORPS:
+	case X86_INS_VORPD:
+	case X86_INS_VPOR: return step_vector_logic(emu, insn, EXPR_OR, failure);
+	case X86_INS_ADDSD:
+	case X86_INS_VADDSD: return step_double(emu, insn, EXPR_F64_ADD, failure);
+	case X86_INS_SUBSD:
+	case X86_INS_VSUBSD: return step_double(emu, insn, EXPR_F64_SUB, failure);
+	case X86_INS_MULSD:
+	case X86_INS_VMULSD: return step_double(emu, insn, EXPR_F64_MUL, failure);
+	case X86_INS_DIVSD:
+	case X86_INS_VDIVSD: return step_double(emu, insn, EXPR_F64_DIV, failure);
+	case X86_INS_CVTSI2SD:
+	case X86_INS_VCVTSI2SD:
+	case X86_INS_CVTTSD2SI:
+	case X86_INS_VCVTTSD2SI: return step_convert(emu, insn, failure);
+	case X86_INS_UCOMISD:
+	case X86_INS_COMISD:
+	case X86_INS_VUCOMISD:
+	case X86_INS_VCOMISD: return step_compare_doubles(emu, insn, failure);
+	case X86_INS_VFMADD231SD: return step_fused(emu, insn, failure);
 	case X86_INS_VZEROUPPER:
 		for (unsigned i = 0; i < EMU_VECTORS; i++)
 			emu->vectors[i][2] = emu->vectors[i][3] = value_const(0);
 		return 0;
-	default:
-		return emu_unknown(insn, failure);
+	default: return emu_unknown(insn, failure);
 	}
 }
 
 static int step_integer(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	switch (insn->id) {
-	case X86_INS_ROL: case X86_INS_ROR: case X86_INS_RORX:
-		return step_rotate(emu, insn, failure);
-	case X86_INS_RCR:
-		return step_rcr(emu, insn, failure);
-	case X86_INS_SHLD: case X86_INS_SHRD:
-		return step_double_shift(emu, insn, failure);
-	case X86_INS_SHLX: case X86_INS_SHRX: case X86_INS_SARX:
-		return step_shift_bmi(emu, insn, failure);
-	case X86_INS_MUL: case X86_INS_IMUL:
-		return insn->id == X86_INS_MUL ? step_multiply_wide(emu, insn, failure) :
-						 step_multiply(emu, insn, failure);
-	case X86_INS_MULX:
-		return step_mulx(emu, insn, failure);
-	case X86_INS_DIV: case X86_INS_IDIV:
-		return step_divide(emu, insn, failure);
-	case X86_INS_XCHG: case X86_INS_XADD:
-		return step_exchange(emu, insn, failure);
-	case X86_INS_BSWAP: case X86_INS_MOVBE: case X86_INS_POPCNT: case X86_INS_TZCNT:
-	case X86_INS_LZCNT: case X86_INS_BSF: case X86_INS_BSR:
-		return step_bits(emu, insn, failure);
-	case X86_INS_BT: case X86_INS_BTS: case X86_INS_BTR: case X86_INS_BTC:
-		return step_bit_test(emu, insn, failure);
-	case X86_INS_ANDN: case X86_INS_BLSI: case X86_INS_BLSR: case X86_INS_BLSMSK: case X86_INS_BZHI:
-		return step_bmi(emu, insn, failure);
+	case X86_INS_ROL:
+	case X86_INS_ROR:
+	case X86_INS_RORX: return step_rotate(emu, insn, failure);
+	case X86_INS_RCR: return step_rcr(emu, insn, failure);
+	case X86_INS_SHLD:
+	case X86_INS_SHRD: return step_double_shift(emu, insn, failure);
+	case X86_INS_SHLX:
+	case X86_INS_SHRX:
+	case X86_INS_SARX: return step_shift_bmi(emu, insn, failure);
+	case X86_INS_MUL:
+	case X86_INS_IMUL:
+		return insn->id == X86_INS_MUL ? step_multiply_wide(emu, insn, failure)
+					       : step_multiply(emu, insn, failure);
+	case X86_INS_MULX: return step_mulx(emu, insn, failure);
+	case X86_INS_DIV:
+	case X86_INS_IDIV: return step_divide(emu, insn, failure);
+	case X86_INS_XCHG:
+	case X86_INS_XADD: return step_exchange(emu, insn, failure);
+	case X86_INS_BSWAP:
+	case X86_INS_MOVBE:
+	case X86_INS_POPCNT:
+	case X86_INS_TZCNT:
+	case X86_INS_LZCNT:
+	case X86_INS_BSF:
+	case X86_INS_BSR: return step_bits(emu, insn, failure);
+	case X86_INS_BT:
+	case X86_INS_BTS:
+	case X86_INS_BTR:
+	case X86_INS_BTC: return step_bit_test(emu, insn, failure);
+	case X86_INS_ANDN:
+	case X86_INS_BLSI:
+	case X86_INS_BLSR:
+	case X86_INS_BLSMSK:
+	case X86_INS_BZHI: return step_bmi(emu, insn, failure);
 	case X86_INS_STOSB: return step_string(emu, insn, 1, false, failure);
 	case X86_INS_STOSD: return step_string(emu, insn, 4, false, failure);
 	case X86_INS_STOSQ: return step_string(emu, insn, 8, false, failure);
 	case X86_INS_MOVSB: return step_string(emu, insn, 1, true, failure);
 	case X86_INS_MOVSQ: return step_string(emu, insn, 8, true, failure);
-	default:
-		return step_vector(emu, insn, failure);
+	default: return step_vector(emu, insn, failure);
 	}
 }
 
 static bool does_nothing(unsigned id)
 {
 	return id == X86_INS_NOP || id == X86_INS_ENDBR64 || id == X86_INS_PAUSE || id == X86_INS_MFENCE ||
-	       id == X86_INS_LFENCE || id == X86_INS_SFENCE || id == X86_INS_PREFETCHT0 ||
-	       id == X86_INS_PREFETCHNTA || id == X86_INS_CLD;
+	       id == X86_INS_LFENCE || id == X86_INS_SFENCE || id == X86_INS_PREFETCHT0 || id == X86_INS_PREFETCHNTA ||
+	       id == X86_INS_CLD;
 }
 
 static int step(struct emu *emu, const struct insn *insn, struct failure *failure)
 {
 	switch (insn->id) {
-	case X86_INS_MOV: case X86_INS_MOVABS: case X86_INS_MOVZX: case X86_INS_MOVSX: case X86_INS_MOVSXD:
-		return step_move(emu, insn, failure);
-	case X86_INS_LEA:
-		return step_lea(emu, insn, failure);
-	case X86_INS_ADD: case X86_INS_ADC: case X86_INS_SUB: case X86_INS_SBB: case X86_INS_CMP:
-	case X86_INS_TEST: case X86_INS_AND: case X86_INS_OR: case X86_INS_XOR:
-		return step_binary(emu, insn, failure);
-	case X86_INS_NOT: case X86_INS_NEG: case X86_INS_INC: case X86_INS_DEC:
-		return step_unary(emu, insn, failure);
-	case X86_INS_SHL: case X86_INS_SAL: case X86_INS_SHR: case X86_INS_SAR:
-		return step_shift(emu, insn, failure);
-	case X86_INS_CDQE: case X86_INS_CWDE: case X86_INS_CQO: case X86_INS_CDQ:
-		return step_extend_accumulator(emu, insn);
-	case X86_INS_PUSH:
-		return step_push(emu, insn, failure);
+	case X86_INS_MOV:
+	case X86_INS_MOVABS:
+	case X86_INS_MOVZX:
+	case X86_INS_MOVSX:
+	case X86_INS_MOVSXD: return step_move(emu, insn, failure);
+	case X86_INS_LEA: return step_lea(emu, insn, failure);
+	case X86_INS_ADD:
+	case X86_INS_ADC:
+	case X86_INS_SUB:
+	case X86_INS_SBB:
+	case X86_INS_CMP:
+	case X86_INS_TEST:
+	case X86_INS_AND:
+	case X86_INS_OR:
+	case X86_INS_XOR: return step_binary(emu, insn, failure);
+	case X86_INS_NOT:
+	case X86_INS_NEG:
+	case X86_INS_INC:
+	case X86_INS_DEC: return step_unary(emu, insn, failure);
+	case X86_INS_SHL:
+	case X86_INS_SAL:
+	case X86_INS_SHR:
+	case X86_INS_SAR: return step_shift(emu, insn, failure);
+	case X86_INS_CDQE:
+	case X86_INS_CWDE:
+	case X86_INS_CQO:
+	case X86_INS_CDQ: return step_extend_accumulator(emu, insn);
+	case X86_INS_PUSH: return step_push(emu, insn, failure);
 	case X86_INS_POP:
 		if (insn->operands[0].size == 2)
 			return emu_unknown(insn, failure);
@@ -1360,14 +1423,10 @@ static int step(struct emu *emu, const struct insn *insn, struct failure *failur
 	case X86_INS_LEAVE:
 		emu->registers[RSP] = emu->registers[RBP];
 		return step_pop(emu, &(struct operand){ .kind = OPERAND_REGISTER, .reg = RBP, .size = 8 }, failure);
-	case X86_INS_CALL:
-		return step_call(emu, insn, failure);
-	case X86_INS_RET:
-		return step_return(emu, insn, failure);
-	case X86_INS_JMP:
-		return step_jump(emu, insn, failure);
-	default:
-		break;
+	case X86_INS_CALL: return step_call(emu, insn, failure);
+	case X86_INS_RET: return step_return(emu, insn, failure);
+	case X86_INS_JMP: return step_jump(emu, insn, failure);
+	default: break;
 	}
 	if (does_nothing(insn->id))
 		return 0;

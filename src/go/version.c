@@ -170,7 +170,7 @@ static bool visit_header(uint64_t address, const uint8_t *bytes, size_t left, vo
 	struct image *image = search->gobin->image;
 	uint64_t length_word;
 	const char *text;
-	size_t length;
+	size_t length = 0;
 
 	if (left < 16)
 		return false;
@@ -208,7 +208,7 @@ int gobin_version(struct gobin *gobin, char *version, size_t size)
 {
 	struct blob blob;
 	const char *text;
-	size_t length;
+	size_t length = 0;
 
 	if (blob_find(gobin->image, &blob)) {
 		text = blob_string(gobin->image, &blob, false, &length);
@@ -257,7 +257,7 @@ void gobin_build(struct gobin *gobin, struct gobin_build *build)
 	struct image_section section;
 	struct blob blob;
 	const char *text;
-	size_t length;
+	size_t length = 0;
 
 	memset(build, 0, sizeof(*build));
 	build->pie = image_is_dyn(image);

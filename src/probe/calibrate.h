@@ -12,7 +12,7 @@
 
 /* What was found, as answers to questions: no kernel version is compared. */
 struct calibration {
-	bool has_cap_bpf;	 /* CAP_BPF, or CAP_SYS_ADMIN which contains it */
+	bool has_cap_bpf;     /* CAP_BPF, or CAP_SYS_ADMIN which contains it */
 	bool has_cap_perfmon; /* likewise */
 	bool has_cap_sys_admin;
 	bool in_user_namespace;	 /* capabilities count in the first user namespace only */

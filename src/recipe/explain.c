@@ -10,7 +10,6 @@
 
 #include "recipe_internal.h"
 
-
 /* Marks all that the bytes are made of. Operands have smaller numbers than what uses them. */
 static bool *sources(const struct expr_pool *pool, const expr_id *bytes, size_t length)
 {

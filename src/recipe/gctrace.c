@@ -12,9 +12,9 @@
 
 #include "recipe_internal.h"
 
-#define FUNCTION	"runtime.gcMarkTermination"
-#define FUNCTION_BYTES_MAX	(64u << 10)
-#define CANDIDATES_MAX	64u
+#define FUNCTION	   "runtime.gcMarkTermination"
+#define FUNCTION_BYTES_MAX (64u << 10)
+#define CANDIDATES_MAX	   64u
 
 static uint64_t now_ns(void)
 {
@@ -93,7 +93,8 @@ static int find_block(struct gobin *gobin, struct solver *solver, const struct g
 	}
 	if (error == -EAGAIN)
 		return failure_set(failure, -ENOENT, "%s does not print a gctrace line (last try: %.200s)", FUNCTION,
-				   failure && failure->text[0] ? strdupa(failure->text) : "no branch in front of printing");
+				   failure && failure->text[0] ? strdupa(failure->text)
+							       : "no branch in front of printing");
 	return error;
 }
 
@@ -117,10 +118,11 @@ static int check_phases(const struct recipe *recipe, struct failure *failure)
 			return failure_set(failure, -EBADMSG, "%s: the line has no three phases", FUNCTION);
 		nodes[i] = expr_node(recipe->pool, item->value);
 		if (nodes[i]->op != EXPR_SUB)
-			return failure_set(failure, -EBADMSG, "%s: phase %u is no difference of times", FUNCTION, i + 1);
+			return failure_set(failure, -EBADMSG, "%s: phase %u is no difference of times", FUNCTION,
+					   i + 1);
 		if (i && nodes[i]->b != nodes[i - 1]->a)
-			return failure_set(failure, -EBADMSG, "%s: phase %u does not start where the one before it ends",
-					   FUNCTION, i + 1);
+			return failure_set(failure, -EBADMSG,
+					   "%s: phase %u does not start where the one before it ends", FUNCTION, i + 1);
 	}
 	return 0;
 }

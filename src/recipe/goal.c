@@ -10,9 +10,9 @@
 
 #include "recipe_internal.h"
 
-#define GOAL_FUNCTION	"runtime.(*gcControllerState).heapGoalInternal"
-#define COMMIT_FUNCTION "runtime.gcControllerCommit"
-#define METHOD_PREFIX	"runtime.(*gcControllerState)."
+#define GOAL_FUNCTION	 "runtime.(*gcControllerState).heapGoalInternal"
+#define COMMIT_FUNCTION	 "runtime.gcControllerCommit"
+#define METHOD_PREFIX	 "runtime.(*gcControllerState)."
 #define INSTRUCTIONS_MAX 500u
 #define NANOSECONDS_MAX	 100000000u
 

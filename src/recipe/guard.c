@@ -45,8 +45,7 @@ int guard_merge(struct printout *base, struct printout *flipped, expr_id leaf, s
 	for (unsigned i = 0; i < base->count; i++)
 		if (!comparable(&base->items[i]))
 			return failure_set(failure, -ENOTSUP, "the line has parts that hang on each other");
-	while (prefix < base->count && prefix < flipped->count &&
-	       same(&base->items[prefix], &flipped->items[prefix]))
+	while (prefix < base->count && prefix < flipped->count && same(&base->items[prefix], &flipped->items[prefix]))
 		prefix++;
 	while (suffix < base->count - prefix && suffix < flipped->count - prefix &&
 	       same(&base->items[base->count - 1 - suffix], &flipped->items[flipped->count - 1 - suffix]))

@@ -43,16 +43,11 @@ static int milliseconds(uint64_t ns, char *text, size_t size)
 int recipe_format_number(enum recipe_format format, unsigned decimals, uint64_t value, char *text, size_t size)
 {
 	switch (format) {
-	case RECIPE_UNSIGNED:
-		return snprintf(text, size, "%" PRIu64, value);
-	case RECIPE_SIGNED:
-		return snprintf(text, size, "%" PRId64, (int64_t)value);
-	case RECIPE_DECIMAL:
-		return itoa_div(value, decimals < 40 ? decimals : 40, text, size);
-	case RECIPE_MILLISECONDS:
-		return milliseconds(value, text, size);
-	case RECIPE_LITERAL:
-		break;
+	case RECIPE_UNSIGNED: return snprintf(text, size, "%" PRIu64, value);
+	case RECIPE_SIGNED: return snprintf(text, size, "%" PRId64, (int64_t)value);
+	case RECIPE_DECIMAL: return itoa_div(value, decimals < 40 ? decimals : 40, text, size);
+	case RECIPE_MILLISECONDS: return milliseconds(value, text, size);
+	case RECIPE_LITERAL: break;
 	}
 	text[0] = '\0';
 	return 0;

@@ -7,10 +7,10 @@
 
 #include "recipe_internal.h"
 
-#define MERGE_GAP	64u /* bytes read in vain rather than one more window */
-#define REGS_BYTES	168u /* x86-64 struct pt_regs */
-#define NODES_MAX	1024u
-#define DISTANCE_MAX	(1ll << 47) /* no two addresses of a process lie further apart */
+#define MERGE_GAP    64u  /* bytes read in vain rather than one more window */
+#define REGS_BYTES   168u /* x86-64 struct pt_regs */
+#define NODES_MAX    1024u
+#define DISTANCE_MAX (1ll << 47) /* no two addresses of a process lie further apart */
 
 void recipe_free(struct recipe *recipe)
 {
@@ -55,8 +55,7 @@ static bool leaf_range(const struct recipe *recipe, const struct expr_node *leaf
 		range->start = 0;
 		range->end = REGS_BYTES;
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 	range->end = range->start + leaf->size;
 	return true;
@@ -174,8 +173,7 @@ static void evaluate_item(const struct recipe_item *item, const uint64_t *words,
 	value->raw = words[item->raw];
 }
 
-void recipe_evaluate_with(const struct recipe *recipe, expr_reader reader, void *context,
-			  struct recipe_values *values)
+void recipe_evaluate_with(const struct recipe *recipe, expr_reader reader, void *context, struct recipe_values *values)
 {
 	uint64_t words[NODES_MAX];
 	bool known[NODES_MAX];
@@ -208,8 +206,8 @@ static bool read_payload(expr_id id, const struct expr_node *leaf, void *context
 	return true;
 }
 
-void recipe_evaluate(const struct recipe *recipe, const uint8_t *payload, uint32_t payload_bytes,
-		     uint32_t windows_read, struct recipe_values *values)
+void recipe_evaluate(const struct recipe *recipe, const uint8_t *payload, uint32_t payload_bytes, uint32_t windows_read,
+		     struct recipe_values *values)
 {
 	struct payload context = { recipe, payload, payload_bytes, windows_read };
 
@@ -256,18 +254,12 @@ void recipe_format_string(const struct recipe *recipe, char *text, size_t size)
 		case RECIPE_LITERAL:
 			length = snprintf(text + used, size - used, "%s%s%s", open, item->literal, close);
 			break;
-		case RECIPE_UNSIGNED:
-			length = snprintf(text + used, size - used, "%s%%u%s", open, close);
-			break;
-		case RECIPE_SIGNED:
-			length = snprintf(text + used, size - used, "%s%%d%s", open, close);
-			break;
+		case RECIPE_UNSIGNED: length = snprintf(text + used, size - used, "%s%%u%s", open, close); break;
+		case RECIPE_SIGNED: length = snprintf(text + used, size - used, "%s%%d%s", open, close); break;
 		case RECIPE_DECIMAL:
 			length = snprintf(text + used, size - used, "%s%%.%uu%s", open, item->decimals, close);
 			break;
-		case RECIPE_MILLISECONDS:
-			length = snprintf(text + used, size - used, "%s%%ms%s", open, close);
-			break;
+		case RECIPE_MILLISECONDS: length = snprintf(text + used, size - used, "%s%%ms%s", open, close); break;
 		}
 		used += length > 0 ? (size_t)length : 0;
 	}

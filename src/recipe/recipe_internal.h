@@ -6,9 +6,9 @@
 #include "gctap/emu.h"
 #include "gctap/recipe.h"
 
-#define LEAF_NOWHERE	0xff
+#define LEAF_NOWHERE 0xff
 
-struct recipe_leaf { /* where a leaf of the pool lies */
+struct recipe_leaf {	/* where a leaf of the pool lies */
 	uint8_t window; /* LEAF_NOWHERE: in none */
 	uint8_t size;
 	uint32_t offset; /* in the payload */
@@ -18,8 +18,7 @@ struct recipe_leaf { /* where a leaf of the pool lies */
 int recipe_plan_windows(struct recipe *recipe, struct failure *failure);
 
 /* Evaluates from any source of leaves: the windows, or the numbers of an emulated run. */
-void recipe_evaluate_with(const struct recipe *recipe, expr_reader reader, void *context,
-			  struct recipe_values *values);
+void recipe_evaluate_with(const struct recipe *recipe, expr_reader reader, void *context, struct recipe_values *values);
 
 /* One thing that the emulated code has printed. */
 struct printed {
@@ -50,11 +49,11 @@ int guard_merge(struct printout *base, struct printout *flipped, expr_id leaf, s
 
 /* The block that prints a line: where it starts and how its line begins. */
 struct block {
-	const char *function; /* that holds it, for messages */
-	uint64_t start; /* first instruction to emulate: the compare */
-	uint64_t probe; /* the branch behind it */
+	const char *function;	 /* that holds it, for messages */
+	uint64_t start;		 /* first instruction to emulate: the compare */
+	uint64_t probe;		 /* the branch behind it */
 	uint64_t switch_address; /* the 4-byte variable that it compares with 0 */
-	const char *prefix; /* literal that a right block prints first */
+	const char *prefix;	 /* literal that a right block prints first */
 };
 
 struct solver;

@@ -12,12 +12,12 @@
 
 #include "recipe_internal.h"
 
-#define INSTRUCTIONS_MAX	400000u
-#define NANOSECONDS_MAX		2000000000u
-#define TEXT_MAX		256u /* bytes of one printed string */
-#define TRUTHS_MAX		16u
-#define BRANCHES		256u
-#define CHECK_ROUNDS		8u
+#define INSTRUCTIONS_MAX 400000u
+#define NANOSECONDS_MAX	 2000000000u
+#define TEXT_MAX	 256u /* bytes of one printed string */
+#define TRUTHS_MAX	 16u
+#define BRANCHES	 256u
+#define CHECK_ROUNDS	 8u
 
 enum { RAX = 0, RCX = 1, RBX = 3 }; /* the first three argument registers of ABIInternal: rax, rbx, rcx */
 
@@ -29,7 +29,7 @@ struct truth {
 };
 
 struct abi {
-	bool registers; /* arguments in registers (since 1.17), else on the stack */
+	bool registers;	    /* arguments in registers (since 1.17), else on the stack */
 	bool slice_has_cap; /* slicebytetostring takes (buf, ptr, len, cap), before 1.15 */
 };
 
@@ -39,18 +39,18 @@ struct solver {
 	const struct block *block;
 	struct expr_pool *pool;
 	struct abi abi;
-	bool right_block; /* has printed what the block must print first */
-	bool newline; /* the last thing printed ended the line */
-	uint64_t lock_site; /* the last call of printlock */
-	uint64_t number_site; /* the one in front of the last number */
-	unsigned round; /* 0: learning; else a check with other numbers */
-	struct printout *printout; /* learning: what is recorded */
+	bool right_block;	    /* has printed what the block must print first */
+	bool newline;		    /* the last thing printed ended the line */
+	uint64_t lock_site;	    /* the last call of printlock */
+	uint64_t number_site;	    /* the one in front of the last number */
+	unsigned round;		    /* 0: learning; else a check with other numbers */
+	struct printout *printout;  /* learning: what is recorded */
 	char line[RECIPE_LINE_MAX]; /* checking: what is printed */
 	size_t line_length;
 	struct truth truths[TRUTHS_MAX];
 	unsigned nr_truths;
 	uint64_t branches[BRANCHES]; /* looked at before, by hash: loops come by hundreds of times */
-	bool floats[1024]; /* by expr_id of the pool that is checked: leaf is read as a double */
+	bool floats[1024];	     /* by expr_id of the pool that is checked: leaf is read as a double */
 	const struct recipe *recipe;
 };
 
@@ -229,8 +229,8 @@ static int print_bytes(struct solver *solver, uint64_t pointer, uint64_t length,
 		append_line(solver, text, length);
 		return 0;
 	}
-	return symbolic ? add_explained(solver, bytes, text, length, failure) :
-			  add_literal(solver, text, length, failure);
+	return symbolic ? add_explained(solver, bytes, text, length, failure)
+			: add_literal(solver, text, length, failure);
 }
 
 static bool read_learning(expr_id id, const struct expr_node *leaf, void *context, uint64_t *value)
@@ -596,8 +596,10 @@ static int take_printout(struct recipe *recipe, const struct expr_pool *from, co
 			continue;
 		}
 		item = &recipe->items[recipe->nr_items++];
-		*item = (struct recipe_item){ .format = printed->format, .decimals = printed->decimals,
-					      .guard = guard, .guard_truth = printed->guard_truth };
+		*item = (struct recipe_item){ .format = printed->format,
+					      .decimals = printed->decimals,
+					      .guard = guard,
+					      .guard_truth = printed->guard_truth };
 		item->value = expr_import(recipe->pool, from, printed->value);
 		if (!item->value)
 			return failure_set(failure, -ENOBUFS, "the line needs too many expressions");
@@ -632,8 +634,7 @@ static void find_floats(struct solver *solver, const struct recipe *recipe)
 	memset(solver->floats, 0, sizeof(solver->floats));
 	for (expr_id id = 1; id < expr_pool_count(recipe->pool); id++) {
 		const struct expr_node *node = expr_node(recipe->pool, id);
-		bool operands = (node->op >= EXPR_F64_ADD && node->op <= EXPR_F64_DIV) ||
-				node->op == EXPR_S64_FROM_F64;
+		bool operands = (node->op >= EXPR_F64_ADD && node->op <= EXPR_F64_DIV) || node->op == EXPR_S64_FROM_F64;
 
 		if (operands && node->a < 1024)
 			solver->floats[node->a] = true;

@@ -129,10 +129,10 @@ static json_t *result_json(const struct comparison_result *result, const char *g
 			 "cycles_compared", (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal,
 			 "cycles_moved", (json_int_t)result->moved, "cycles_differing", (json_int_t)result->differing,
 			 "cycles_only_gctap", (json_int_t)result->only_gctap, "cycles_only_runtime",
-			 (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn, "cycles_torn_away", (json_int_t)result->torn_away, "forced",
-			 (json_int_t)result->forced, "lost_at_exit", (json_int_t)result->lost_at_exit, "verdict",
-			 comparison_verdict_name(result->verdict), "fields", fields_json(result), "differences",
-			 differences_json(result));
+			 (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn, "cycles_torn_away",
+			 (json_int_t)result->torn_away, "forced", (json_int_t)result->forced, "lost_at_exit",
+			 (json_int_t)result->lost_at_exit, "verdict", comparison_verdict_name(result->verdict),
+			 "fields", fields_json(result), "differences", differences_json(result));
 }
 
 int comparison_print_json(const struct comparison_result *result, const char *go_version, const char *binary, FILE *to)

@@ -10,7 +10,7 @@
 #define BUFFER_BYTES	   32768
 #define START		   "gc "
 #define START_BYTES	   3
-#define CYCLE_DIGITS 10
+#define CYCLE_DIGITS	   10
 #define NUMBERED_START_MAX 15 /* "gc 4294967295 @" */
 
 /* How much text may lie between the beginning of a line and its end. */
@@ -163,7 +163,8 @@ static size_t next_start(struct trace_reader *reader, const char *text, size_t s
 
 		at = (size_t)(found - text) + 1;
 		/* As many digits as 32 bits have; with more it is no cycle, however the text was cut. */
-		while (digit < size && digit < at - 1 + START_BYTES + CYCLE_DIGITS && isdigit((unsigned char)text[digit]))
+		while (digit < size && digit < at - 1 + START_BYTES + CYCLE_DIGITS &&
+		       isdigit((unsigned char)text[digit]))
 			digit++;
 		if (size - digit >= 2 && text[digit - 1] != ' ' && text[digit] == ' ' && text[digit + 1] == '@') {
 			reader->searched = at - 1;

@@ -19,7 +19,7 @@ struct binary {
 	struct recipe *recipe;
 	struct gc_layout layout;
 	struct trigger_plan trigger;
-	bool any; /* every process of the file is wanted, not only those that were named */
+	bool any;	    /* every process of the file is wanted, not only those that were named */
 	uint32_t points[8]; /* ids of its probes */
 	unsigned nr_points;
 };

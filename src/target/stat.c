@@ -86,7 +86,7 @@ int process_stat_read(pid_t pid, struct process_stat *stat)
 
 uint64_t process_start_ticks(pid_t pid)
 {
-	struct process_stat stat;
+	struct process_stat stat = { 0 };
 
 	return process_stat_read(pid, &stat) ? 0 : stat.start_ticks;
 }

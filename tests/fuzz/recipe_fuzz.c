@@ -23,7 +23,7 @@ static void use(const struct recipe *recipe)
 
 	require(recipe->checks == 8 && recipe->nr_items <= RECIPE_ITEMS_MAX);
 	require(recipe->nr_windows <= GCTAP_WINDOWS_MAX && recipe->payload_bytes <= GCTAP_PAYLOAD_MAX);
-	recipe_capture(recipe, recipe->reread_address, &capture);
+	recipe_capture(recipe, recipe->rereads[0].address, &capture);
 	for (unsigned i = 0; i < capture.nr_windows; i++)
 		require(capture.windows[i].length && capture.windows[i].length <= GCTAP_WINDOW_BYTES_MAX);
 	recipe_format_string(recipe, text, sizeof(text));

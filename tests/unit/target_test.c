@@ -320,7 +320,9 @@ static void test_spawn_signals(void **state)
 
 	assert_int_equal(sscanf(output, "SigBlk: %llx SigIgn: %llx", &mask, &ignored), 2);
 	assert_int_equal(mask, 0);
-	assert_int_equal(ignored & ~(1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1)), 1ull << (SIGHUP - 1));
+	/* Signals 32 and 33 are the C library's own: no sigaction() reaches them, whoever has ignored them. */
+	ignored &= ~(3ull << 31 | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1));
+	assert_int_equal(ignored, 1ull << (SIGHUP - 1));
 }
 
 static void test_spawn_descriptors(void **state)

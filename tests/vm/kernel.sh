@@ -30,13 +30,6 @@ case_no_type_information() {
 	works
 }
 
-case_no_uprobes_for_perf() {
-	mount -t tmpfs tmpfs /sys/bus/event_source/devices
-	(refused 'CONFIG_UPROBE_EVENTS')
-	umount /sys/bus/event_source/devices
-	works
-}
-
 case_capabilities_dropped() {
 	local capability
 	for capability in bpf:CAP_BPF perfmon:CAP_PERFMON; do
