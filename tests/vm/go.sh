@@ -8,6 +8,7 @@
 # An emulated processor takes ten times as long, and more while others use the machine.
 readonly EMULATED_LIMIT=300
 
+# shellcheck disable=SC2034
 gctap() {
 	STATUS=0
 	timeout --foreground -k 5 "$EMULATED_LIMIT" "$GCTAP" "$@" >out 2>err </dev/null || STATUS=$?

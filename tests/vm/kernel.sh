@@ -16,6 +16,13 @@ works() {
 	same "lines" 20 "$(cycle_lines out)"
 }
 
+# run_by COMMAND... : gctap as what that makes of it.
+# shellcheck disable=SC2034
+run_by() {
+	STATUS=0
+	"$@" "$GCTAP" trace -- "$GO_PROGRAMS/backtoback" >out 2>err </dev/null || STATUS=$?
+}
+
 case_version() {
 	gctap --version
 	ended_with 0
@@ -33,16 +40,13 @@ case_no_type_information() {
 case_capabilities_dropped() {
 	local capability
 	for capability in bpf:CAP_BPF perfmon:CAP_PERFMON; do
-		STATUS=0
-		setpriv --bounding-set="-sys_admin,-${capability%:*}" --inh-caps=-all \
-			"$GCTAP" trace -- "$GO_PROGRAMS/backtoback" >out 2>err || STATUS=$?
+		run_by setpriv --bounding-set="-sys_admin,-${capability%:*}" --inh-caps=-all
 		one_line_of_trouble "${capability#*:}"
 	done
 }
 
 case_user_namespace() {
-	STATUS=0
-	unshare -U -r "$GCTAP" trace -- "$GO_PROGRAMS/backtoback" >out 2>err || STATUS=$?
+	run_by unshare -U -r
 	one_line_of_trouble 'user namespace'
 }
 
