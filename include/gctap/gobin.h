@@ -72,6 +72,9 @@ int gobin_line(struct gobin *gobin, uint64_t address, const char **file, uint32_
 /* Go's version as "go1.27.4"; -ENOENT where neither buildinfo nor runtime.buildVersion tells. */
 int gobin_version(struct gobin *gobin, char *version, size_t size);
 
+/* The Go linker's build id, "a/b/c/d"; -ENOENT where the note or the section headers are gone. */
+int gobin_build_id(struct gobin *gobin, char *id, size_t size);
+
 enum gobin_fact { GOBIN_NO, GOBIN_YES, GOBIN_UNKNOWN };
 
 struct gobin_build {

@@ -31,7 +31,7 @@ struct options {
 struct inspection {
 	const char *path;
 	uint64_t file_bytes, bytes_read, open_ns;
-	char version[64];
+	char version[64], build_id[128]; /* "" when unknown */
 	struct image *image;
 	struct gobin *gobin;
 	struct recipe *recipe;
@@ -112,6 +112,8 @@ static int solve(int fd, struct inspection *inspection, struct failure *failure)
 	gobin_build(inspection->gobin, &inspection->build);
 	if (gobin_version(inspection->gobin, inspection->version, sizeof(inspection->version)))
 		inspection->version[0] = '\0';
+	if (gobin_build_id(inspection->gobin, inspection->build_id, sizeof(inspection->build_id)))
+		inspection->build_id[0] = '\0';
 	return 0;
 }
 
@@ -201,6 +203,7 @@ static void print_text(const struct inspection *inspection)
 	       (double)inspection->file_bytes / 1e6, (double)inspection->bytes_read / 1e6);
 	printf("go            %s, %u functions\n", inspection->version[0] ? inspection->version : "version unknown",
 	       gobin_function_count(inspection->gobin));
+	printf("build id      %s\n", inspection->build_id[0] ? inspection->build_id : "unknown");
 	printf("linked        %s, %s\n", link_mode(build), build->dynamic ? "dynamic" : "static");
 	printf("has           symbols %s, DWARF %s, buildinfo %s, section headers %s, pclntab section %s\n",
 	       build->symtab ? "yes" : "no", build->dwarf ? "yes" : "no", build->buildinfo ? "yes" : "no",
@@ -267,6 +270,8 @@ static int print_json(const struct inspection *inspection)
 			   build->pclntab_section, "cgo", fact(build->cgo), "race", fact(build->race), "settings",
 			   build->settings);
 	if (object) {
+		json_object_set_new(object, "build_id",
+				    inspection->build_id[0] ? json_string(inspection->build_id) : json_null());
 		json_object_set_new(object, "format", json_string(line));
 		json_object_set_new(object, "function", json_string(recipe->function));
 		json_object_set_new(object, "probe_address", json_integer((json_int_t)recipe->probe_address));

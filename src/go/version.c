@@ -218,6 +218,34 @@ int gobin_version(struct gobin *gobin, char *version, size_t size)
 	return version_from_runtime(gobin, version, size);
 }
 
+#define NOTE_HEADER 16u /* sizes of name and text, type, "Go\0\0" */
+#define NOTE_TYPE   4u
+
+int gobin_build_id(struct gobin *gobin, char *id, size_t size)
+{
+	struct image_section section;
+	uint32_t words[3];
+	const uint8_t *note;
+
+	if (!image_section(gobin->image, ".note.go.buildid", &section))
+		return -ENOENT;
+	note = image_at_offset(gobin->image, section.offset, NOTE_HEADER);
+	if (!note || memcmp(note + sizeof(words), "Go\0", 4))
+		return -ENOENT;
+	memcpy(words, note, sizeof(words));
+	if (words[0] != 4 || words[2] != NOTE_TYPE || !words[1] || words[1] >= size)
+		return -ENOENT;
+	note = image_at_offset(gobin->image, section.offset + NOTE_HEADER, words[1]);
+	if (!note)
+		return -ENOENT;
+	for (uint32_t i = 0; i < words[1]; i++)
+		if (!isprint(note[i]))
+			return -ENOENT;
+	memcpy(id, note, words[1]);
+	id[words[1]] = '\0';
+	return 0;
+}
+
 /* "build\tKEY=VALUE" lines of the module information, without the 16-byte marks around it. */
 static void copy_settings(const char *text, size_t length, struct gobin_build *build)
 {

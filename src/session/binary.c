@@ -19,6 +19,8 @@ static int read_binary(struct binary *binary, int fd, struct failure *failure)
 		error = gc_layout_learn(binary->recipe, &binary->layout, failure);
 	if (!error && gobin_version(binary->gobin, binary->version, sizeof(binary->version)))
 		binary->version[0] = '\0';
+	if (!error && gobin_build_id(binary->gobin, binary->build_id, sizeof(binary->build_id)))
+		binary->build_id[0] = '\0';
 	return error;
 }
 

@@ -13,7 +13,8 @@ struct binary {
 	struct binary *next;
 	struct file_id id;
 	char path[4096];
-	char version[64]; /* "" when unknown */
+	char version[64];   /* "" when unknown */
+	char build_id[128]; /* likewise */
 	struct image *image;
 	struct gobin *gobin;
 	struct recipe *recipe;

@@ -271,6 +271,7 @@ static void announce(struct session *session, struct process *process)
 	record_set_text(&record, "comm", process->comm);
 	record_set_text(&record, "exe", binary->path);
 	record_set_text(&record, "go_version", binary->version[0] ? binary->version : NULL);
+	record_set_text(&record, "build_id", binary->build_id[0] ? binary->build_id : NULL);
 	recipe_format_string(binary->recipe, format, sizeof(format));
 	record_set_text(&record, "recipe", format);
 	record_set_unsigned(&record, "probe_address", binary->recipe->probe_address);

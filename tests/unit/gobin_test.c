@@ -485,7 +485,7 @@ static void real_program(const char *path)
 	struct gobin_function function, again;
 	struct gobin_build build;
 	const char *file;
-	char version[64];
+	char version[64], id[128];
 	uint32_t line;
 
 	if (image_open(path, &image, &failure) || gobin_open(image, &gobin, &failure))
@@ -493,6 +493,9 @@ static void real_program(const char *path)
 	assert_true(gobin_function_count(gobin) > 1000);
 	assert_int_equal(gobin_version(gobin, version, sizeof(version)), 0);
 	assert_memory_equal(version, "go1.", 4);
+	assert_int_equal(gobin_build_id(gobin, id, sizeof(id)), 0);
+	assert_true(strlen(id) > 40 && strchr(id, '/'));
+	assert_int_equal(gobin_build_id(gobin, id, 8), -ENOENT);
 	assert_int_equal(gobin_function_by_name(gobin, "main.main", &function), 0);
 	assert_int_equal(gobin_function_by_address(gobin, function.end - 1, &again), 0);
 	assert_string_equal(again.name, "main.main");
