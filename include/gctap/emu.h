@@ -69,6 +69,8 @@ struct emu_value emu_register(const struct emu *emu, unsigned number);
 void emu_set_register(struct emu *emu, unsigned number, struct emu_value value);
 uint64_t emu_stack_pointer(const struct emu *emu);
 uint64_t emu_current(const struct emu *emu); /* address of the instruction under execution */
+/* In the call hook, before EMU_DESCEND: emulate this function in place of the one that is called. */
+void emu_redirect(struct emu *emu, uint64_t target);
 /* 1, 2, 4 or 8 bytes. */
 int emu_load(struct emu *emu, uint64_t address, unsigned size, struct emu_value *value, struct failure *failure);
 int emu_store(struct emu *emu, uint64_t address, unsigned size, struct emu_value value, struct failure *failure);

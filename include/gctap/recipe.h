@@ -33,7 +33,7 @@ enum recipe_format {
 enum recipe_unit { /* of recipe_item.raw */
 		   RECIPE_UNIT_NONE,
 		   RECIPE_UNIT_NANOSECONDS,
-		   RECIPE_UNIT_BYTES,	 /* shown as MB: shifted right by 20 */
+	RECIPE_UNIT_BYTES,	 /* shown as KiB or MB: shifted right by scale_shift */
 		   RECIPE_UNIT_FRACTION, /* a double, shown as percent */
 };
 
@@ -44,8 +44,17 @@ struct recipe_item {
 	expr_id value;	     /* what is printed */
 	expr_id raw;	     /* the quantity behind it, before it was scaled for printing */
 	enum recipe_unit unit;
+	unsigned scale_shift; /* of RECIPE_UNIT_BYTES */
 	expr_id guard; /* EXPR_NONE: always printed; else only when (guard != 0) == guard_truth */
 	bool guard_truth;
+};
+
+/* Numbers of the scavtrace line that it does not show as such. */
+enum recipe_extra {
+	RECIPE_SWITCH,	 /* the debug variable itself: whether the runtime prints as well */
+	RECIPE_IN_USE,	 /* bytes in spans in use */
+	RECIPE_RETAINED, /* bytes of heap not returned to the kernel: in use and free */
+	RECIPE_EXTRAS,
 };
 
 struct recipe {
@@ -64,6 +73,9 @@ struct recipe {
 	uint64_t switch_address; /* of the debug variable that the branch looks at (debug.gctrace) */
 	struct recipe_item items[RECIPE_ITEMS_MAX];
 	unsigned nr_items;
+	expr_id extras[RECIPE_EXTRAS]; /* EXPR_NONE: not asked for */
+	/* What the runtime says it released counts from the start of the program while it does not print. */
+	bool cumulative;
 	struct expr_pool *pool;
 	struct gctap_window windows[GCTAP_WINDOWS_MAX];
 	uint32_t window_offsets[GCTAP_WINDOWS_MAX]; /* in the payload */
@@ -84,6 +96,17 @@ int recipe_solve_gctrace(struct gobin *gobin, struct recipe **out, struct failur
 void recipe_free(struct recipe *recipe);
 
 /*
+ * The recipes of the scavtrace lines (Go 1.15 and later): the one of every sweep, about the background
+ * scavenger (and, since 1.21, allocations that had to scavenge), and the "(forced)" one of
+ * debug.FreeOSMemory; a binary into which that was not linked has none (NULL). Their extras are set.
+ * -ENOENT: the binary does not print them.
+ */
+struct scavenge_recipes {
+	struct recipe *background, *forced;
+};
+int recipe_solve_scavtrace(struct gobin *gobin, struct scavenge_recipes *out, struct failure *failure);
+
+/*
  * Address of gcController.gcPercentHeapGoal: the goal that GOGC alone sets. A cycle whose goal is
  * below it was started by the memory limit. -ENOENT: this version has no memory limit (before 1.19).
  */
@@ -98,6 +121,10 @@ struct recipe_values {
 		bool present, known, raw_known;
 		uint64_t value, raw;
 	} items[RECIPE_ITEMS_MAX];
+	struct recipe_number {
+		bool known;
+		uint64_t value;
+	} extras[RECIPE_EXTRAS];
 	unsigned unknown; /* items whose value, or presence, is not known */
 };
 

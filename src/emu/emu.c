@@ -259,6 +259,11 @@ uint64_t emu_current(const struct emu *emu)
 	return emu->current;
 }
 
+void emu_redirect(struct emu *emu, uint64_t target)
+{
+	emu->redirect = target;
+}
+
 uint64_t emu_instructions(const struct emu *emu)
 {
 	return emu->instructions;
@@ -383,6 +388,7 @@ int emu_call(struct emu *emu, uint64_t target, uint64_t return_address, struct f
 {
 	unsigned sp = emu->arch->stack_pointer;
 
+	emu->redirect = 0;
 	switch (emu->options.hooks.call(emu, target, emu->options.hooks.context, failure)) {
 	case EMU_HANDLED: emu->pc = return_address; return 0;
 	case EMU_STOP: emu->stopped = true; return 0;
@@ -392,7 +398,7 @@ int emu_call(struct emu *emu, uint64_t target, uint64_t return_address, struct f
 	if (++emu->depth > DEPTH_MAX)
 		return failure_set(failure, -ELOOP, "calls nest too deeply at 0x%" PRIx64, target);
 	emu->registers[sp] = value_binary(emu, EXPR_SUB, emu->registers[sp], value_const(8));
-	emu->pc = target;
+	emu->pc = emu->redirect ? emu->redirect : target;
 	return emu_store(emu, emu->registers[sp].word, 8, value_const(return_address), failure);
 }
 

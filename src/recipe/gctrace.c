@@ -4,25 +4,13 @@
  * branch that looks at debug.gctrace.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "recipe_internal.h"
 
 #define FUNCTION	   "runtime.gcMarkTermination"
 #define FUNCTION_BYTES_MAX (64u << 10)
 #define CANDIDATES_MAX	   64u
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 struct candidates {
 	struct block blocks[CANDIDATES_MAX];
@@ -127,24 +115,6 @@ static int check_phases(const struct recipe *recipe, struct failure *failure)
 	return 0;
 }
 
-static int describe_probe(struct gobin *gobin, struct solver *solver, struct recipe *recipe, struct failure *failure)
-{
-	struct emu_instruction instruction;
-
-	if (emu_decode(solver_emu(solver), recipe->probe_address, &instruction) ||
-	    image_offset_of(gobin_image(gobin), recipe->probe_address, &recipe->probe_offset))
-		return failure_set(failure, -EFAULT, "the branch at 0x%" PRIx64 " is not in the file",
-				   recipe->probe_address);
-	if (!emu_is_cheap_probe(solver_emu(solver), &instruction))
-		return failure_set(failure, -ENOTSUP, "%s at 0x%" PRIx64 " is no instruction to put a probe on",
-				   instruction.text, recipe->probe_address);
-	snprintf(recipe->probe_text, sizeof(recipe->probe_text), "%s", instruction.text);
-	for (unsigned i = 0; i < RECIPE_REREADS; i++)
-		if (image_offset_of(gobin_image(gobin), recipe->rereads[i].address, &recipe->rereads[i].offset))
-			recipe->rereads[i].address = 0;
-	return 0;
-}
-
 static int solve(struct gobin *gobin, struct solver *solver, struct recipe *recipe, struct failure *failure)
 {
 	struct gobin_function function;
@@ -157,29 +127,11 @@ static int solve(struct gobin *gobin, struct solver *solver, struct recipe *reci
 	if (!error)
 		error = check_phases(recipe, failure);
 	if (!error)
-		error = describe_probe(gobin, solver, recipe, failure);
+		error = solver_place(solver, recipe, failure);
 	return error;
 }
 
 int recipe_solve_gctrace(struct gobin *gobin, struct recipe **out, struct failure *failure)
 {
-	struct recipe *recipe = calloc(1, sizeof(*recipe));
-	struct solver *solver = NULL;
-	uint64_t start = now_ns();
-	int error;
-
-	if (!recipe)
-		return failure_set(failure, -ENOMEM, "out of memory");
-	error = solver_new(gobin, &solver, failure);
-	if (!error)
-		error = solve(gobin, solver, recipe, failure);
-	if (!error) {
-		recipe->instructions = emu_instructions(solver_emu(solver));
-		recipe->solve_ns = now_ns() - start;
-		*out = recipe;
-	} else {
-		recipe_free(recipe);
-	}
-	solver_free(solver);
-	return error;
+	return solver_recipe(gobin, solve, out, failure);
 }

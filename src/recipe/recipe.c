@@ -184,6 +184,11 @@ void recipe_evaluate_with(const struct recipe *recipe, expr_reader reader, void 
 		evaluate_item(&recipe->items[i], words, known, &values->items[i]);
 		values->unknown += !values->items[i].known;
 	}
+	for (unsigned i = 0; i < RECIPE_EXTRAS; i++) {
+		expr_id id = recipe->extras[i];
+
+		values->extras[i] = (struct recipe_number){ id && known[id], id ? words[id] : 0 };
+	}
 }
 
 struct payload {

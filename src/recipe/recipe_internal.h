@@ -54,12 +54,21 @@ struct block {
 	uint64_t probe;		 /* the branch behind it */
 	uint64_t switch_address; /* the 4-byte variable that it compares with 0 */
 	const char *prefix;	 /* literal that a right block prints first */
+	bool want_switch;	 /* RECIPE_SWITCH is to be read as well */
 };
 
 struct solver;
 int solver_new(struct gobin *gobin, struct solver **out, struct failure *failure);
 void solver_free(struct solver *solver);
 struct emu *solver_emu(struct solver *solver);
+struct gobin *solver_gobin(struct solver *solver);
+/* A new recipe, solved by @solve; counts what that took. */
+int solver_recipe(struct gobin *gobin,
+		  int (*solve)(struct gobin *gobin, struct solver *solver, struct recipe *recipe,
+			       struct failure *failure),
+		  struct recipe **out, struct failure *failure);
+/* Places in the file of the probe and the rereads; refuses an instruction that would be single-stepped. */
+int solver_place(struct solver *solver, struct recipe *recipe, struct failure *failure);
 /* Emulates the block, explains and checks what it prints. -EAGAIN: prints something else or nothing. */
 int solver_solve(struct solver *solver, const struct block *block, struct recipe *recipe, struct failure *failure);
 

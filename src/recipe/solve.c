@@ -4,6 +4,7 @@
  * explain what it printed, find what is conditional, check the result against
  * the emulated code itself on other numbers.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@
 #define BRANCHES	 256u
 #define CHECK_ROUNDS	 8u
 
-enum { RAX = 0, RCX = 1, RBX = 3 }; /* the first three argument registers of ABIInternal: rax, rbx, rcx */
+/* The first three argument registers of ABIInternal are rax, rbx, rcx; a closure's context is in rdx in every ABI. */
+enum { RAX = 0, RCX = 1, RDX = 2, RBX = 3 };
 
 /* A truth value that a branch has looked at. */
 struct truth {
@@ -41,6 +43,7 @@ struct solver {
 	struct abi abi;
 	bool right_block;	    /* has printed what the block must print first */
 	bool newline;		    /* the last thing printed ended the line */
+	bool zero_divisor;	    /* the numbers chosen for this run divide by zero */
 	uint64_t lock_site;	    /* the last call of printlock */
 	uint64_t number_site;	    /* the one in front of the last number */
 	unsigned round;		    /* 0: learning; else a check with other numbers */
@@ -368,8 +371,46 @@ static bool ends(const char *name)
 	return false;
 }
 
+/* What the compiler makes of print(): printhex, printfloat ...; a name like printScavTrace is a function that prints. */
+static bool is_printer(const char *name)
+{
+	return !strncmp(name, "print", 5) && islower((unsigned char)name[5]);
+}
+
+/*
+ * systemstack(fn): what fn does, on whichever stack. It is written in assembly, so that its argument lies on
+ * the stack in every version. A func value points to the address of its code.
+ */
+static enum emu_answer call_closure(struct solver *solver, struct failure *failure)
+{
+	struct emu_value closure, code;
+
+	emu_load(solver->emu, emu_stack_pointer(solver->emu), 8, &closure, failure);
+	if (closure.expr || emu_load(solver->emu, closure.word, 8, &code, failure) || code.expr)
+		return answer_of(solver, failure_set(failure, -ENOTSUP, "calls a function that cannot be known"));
+	emu_set_register(solver->emu, RDX, closure);
+	emu_redirect(solver->emu, code.word);
+	return EMU_DESCEND;
+}
+
+/* Locks and the checks of their order print nothing and change no number. */
+static bool is_lock(const char *name)
+{
+	static const char *const names[] = { "lock",   "lock2",	  "lockWithRank",   "assertLockHeld",
+					     "unlock", "unlock2", "unlockWithRank", "assertWorldStoppedOrLockHeld" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 static enum emu_answer call_runtime(struct solver *solver, const char *name, struct failure *failure)
 {
+	if (is_lock(name))
+		return EMU_HANDLED;
+	if (!strcmp(name, "systemstack"))
+		return call_closure(solver, failure);
 	if (!strcmp(name, "printlock")) {
 		solver->lock_site = emu_current(solver->emu);
 		return EMU_HANDLED;
@@ -390,7 +431,8 @@ static enum emu_answer call_runtime(struct solver *solver, const char *name, str
 		return answer_of(solver, slice_to_string(solver, failure));
 	if (!strcmp(name, "memmove"))
 		return answer_of(solver, copy_memory(solver, failure));
-	if (!strncmp(name, "print", 5) || ends(name)) {
+	solver->zero_divisor = !strcmp(name, "panicdivide");
+	if (is_printer(name) || ends(name)) {
 		failure_set(failure, -ENOTSUP, "calls runtime.%s, which cannot be followed", name);
 		return EMU_FAIL;
 	}
@@ -452,12 +494,18 @@ struct emu *solver_emu(struct solver *solver)
 	return solver->emu;
 }
 
+struct gobin *solver_gobin(struct solver *solver)
+{
+	return solver->gobin;
+}
+
 static int run(struct solver *solver, struct printout *printout, struct failure *failure)
 {
 	struct failure reason = { "" };
 	int error;
 
 	solver->newline = false;
+	solver->zero_divisor = false;
 	solver->line_length = 0;
 	solver->line[0] = '\0';
 	solver->right_block = solver->round > 0;
@@ -524,9 +572,10 @@ static void find_raw(const struct expr_pool *pool, struct recipe_item *item)
 	item->unit = RECIPE_UNIT_NONE;
 	if (item->format == RECIPE_MILLISECONDS) {
 		item->unit = RECIPE_UNIT_NANOSECONDS;
-	} else if (node->op == EXPR_SHR && right->op == EXPR_CONST && right->value == 20) {
+	} else if (node->op == EXPR_SHR && right->op == EXPR_CONST && (right->value == 20 || right->value == 10)) {
 		item->raw = node->a;
 		item->unit = RECIPE_UNIT_BYTES;
+		item->scale_shift = (unsigned)right->value;
 	} else if (item->format == RECIPE_DECIMAL && item->decimals == 3 && node->op == EXPR_DIV_U &&
 		   right->op == EXPR_CONST && right->value == 1000000) {
 		item->raw = node->a;
@@ -654,6 +703,11 @@ static int check_rounds(struct solver *solver, struct recipe *recipe, struct fai
 	solver->recipe = recipe;
 	for (solver->round = 1; solver->round <= CHECK_ROUNDS && !error; solver->round++) {
 		error = run(solver, NULL, failure);
+		/* Numbers that the process cannot have: its own code would end there. */
+		if (error && solver->zero_divisor) {
+			error = 0;
+			continue;
+		}
 		if (error)
 			break;
 		if (solver->line_length && solver->line[solver->line_length - 1] == '\n')
@@ -668,6 +722,8 @@ static int check_rounds(struct solver *solver, struct recipe *recipe, struct fai
 	}
 	solver->round = 0;
 	solver->recipe = NULL;
+	if (!error && recipe->checks < CHECK_ROUNDS / 2)
+		error = failure_set(failure, -EBADMSG, "%s: divides by zero in most rounds", recipe->function);
 	return error;
 }
 
@@ -679,6 +735,12 @@ static int finish(struct solver *solver, struct printout *printout, struct recip
 	if (!recipe->pool)
 		return failure_set(failure, -ENOMEM, "out of memory");
 	error = take_printout(recipe, solver->pool, printout, failure);
+	if (!error && solver->block->want_switch) {
+		recipe->extras[RECIPE_SWITCH] =
+			expr_leaf(recipe->pool, EXPR_MEMORY, solver->block->switch_address, sizeof(uint32_t));
+		if (!recipe->extras[RECIPE_SWITCH])
+			error = failure_set(failure, -ENOBUFS, "the line needs too many expressions");
+	}
 	if (!error)
 		error = check_readable(recipe, failure);
 	if (!error)
