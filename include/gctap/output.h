@@ -15,13 +15,15 @@
 enum output_format {
 	OUTPUT_GCTRACE, /* only records that have a text, as the runtime prints it */
 	OUTPUT_JSON,	/* one object a line, header first, totals last */
-	OUTPUT_CSV,	/* gc cycles only, a heading line first; unknown is an empty cell */
+	OUTPUT_SCVG,	/* the same, but for scavenges as Go 1.13 printed them, where something was released */
+	OUTPUT_CSV,	/* records of one type, a heading line first; unknown is an empty cell */
 };
 
 struct output_options {
 	enum output_format format;
-	bool timestamps;  /* -T: wall-clock prefix "2026-01-02T15:04:05.123456Z " on text lines */
-	const char *path; /* NULL: stdout */
+	bool timestamps;		    /* -T: wall-clock prefix "2026-01-02T15:04:05.123456Z " on text lines */
+	const char *path;		    /* NULL: stdout */
+	const struct record_type *csv_type; /* of OUTPUT_CSV; NULL: gc cycles */
 };
 
 struct output;

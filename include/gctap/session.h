@@ -18,9 +18,10 @@
 struct session;
 
 struct session_options {
-	bool trigger; /* also take why and from where each cycle began: one more probe */
-	bool origins; /* records carry "[pid comm]" */
-	bool single;  /* no more than one process will be added, and no file: the kernel side filters by its pid */
+	bool scavenge; /* also take the scavtrace lines: two more probes */
+	bool trigger;  /* also take why and from where each cycle began: one more probe */
+	bool origins;  /* records carry "[pid comm]" */
+	bool single;   /* no more than one process will be added, and no file: the kernel side filters by its pid */
 	uint64_t cycles_max; /* record no more than that many cycles; 0: no limit */
 	size_t ring_bytes;   /* 0: default */
 	/*

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "gctap/failure.h"
+#include "gctap/output.h"
 
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_TROUBLE = 2 };
 
@@ -33,6 +34,8 @@ char *cli_join(int argc, char **argv);
 
 /* Whole numbers and durations ("1.5") of options; argp_error() otherwise. */
 long cli_number(struct argp_state *state, const char *text, long least, long most, const char *name);
+/* --format: sets the format and, behind "csv:", the type of record. */
+void cli_format(struct argp_state *state, const char *text, struct output_options *output);
 double cli_seconds(struct argp_state *state, const char *text);
 
 /*

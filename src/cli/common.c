@@ -53,6 +53,37 @@ long cli_number(struct argp_state *state, const char *text, long least, long mos
 	return value;
 }
 
+static const struct record_type *record_type_named(const char *name)
+{
+	for (const struct record_type *const *type = record_types; *type; type++)
+		if (!strcmp((*type)->name, name))
+			return *type;
+	return NULL;
+}
+
+void cli_format(struct argp_state *state, const char *text, struct output_options *output)
+{
+	static const struct {
+		const char *name;
+		enum output_format format;
+	} formats[] = {
+		{ "gctrace", OUTPUT_GCTRACE }, { "scvg", OUTPUT_SCVG }, { "json", OUTPUT_JSON }, { "csv", OUTPUT_CSV }
+	};
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (!strcmp(text, formats[i].name)) {
+			output->format = formats[i].format;
+			return;
+		}
+	}
+	output->format = OUTPUT_CSV;
+	output->csv_type = strncmp(text, "csv:", 4) ? NULL : record_type_named(text + 4);
+	if (!output->csv_type && !strncmp(text, "csv:", 4))
+		argp_error(state, "no record '%s'; 'gctap schema' lists them", text + 4);
+	else if (!output->csv_type)
+		argp_error(state, "no format '%s': gctrace, scvg, json, csv or csv:RECORD", text);
+}
+
 double cli_seconds(struct argp_state *state, const char *text)
 {
 	char *end;

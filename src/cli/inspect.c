@@ -125,11 +125,11 @@ static const char *fact(enum gobin_fact fact)
 /* The name of an item's number, or what its label says. */
 static const char *item_name(const struct inspection *inspection, unsigned i)
 {
-	int field = inspection->layout.fields[i];
+	int field = inspection->layout.line.fields[i];
 
 	if (field >= 0)
 		return record_gc_cycle.fields[field].name;
-	return inspection->layout.labels[i] ? inspection->layout.labels[i] : "";
+	return inspection->layout.line.labels[i] ? inspection->layout.line.labels[i] : "";
 }
 
 static const char *format_name(const struct recipe_item *item)

@@ -20,7 +20,7 @@
 #define CHILD_GRACE_NS 10000000000u /* from SIGTERM to giving up on a command that does not end */
 #define NAMED_MAX      1024
 
-enum { KEY_FORMAT = 256, KEY_JSON, KEY_TRIGGER, KEY_BUFFER };
+enum { KEY_FORMAT = 256, KEY_JSON, KEY_SCAV, KEY_TRIGGER, KEY_BUFFER };
 
 struct options {
 	pid_t pids[NAMED_MAX];
@@ -31,7 +31,7 @@ struct options {
 	struct output_options output;
 	double duration;
 	long count;
-	bool trigger, verbose;
+	bool scavenge, trigger, verbose;
 	size_t ring_bytes;
 };
 
@@ -51,10 +51,14 @@ struct run {
 static const struct argp_option argp_options[] = {
 	{ "pid", 'p', "PID", 0, "attach to this process (may be given several times)", 0 },
 	{ "exe", 'x', "FILE", 0, "every process of this binary, now and later (may be given several times)", 0 },
-	{ "format", KEY_FORMAT, "FORMAT", 0, "gctrace (the runtime's lines; default), json (lines), csv", 1 },
+	{ "format", KEY_FORMAT, "FORMAT", 0,
+	  "gctrace (the runtime's lines; default), scvg (with --scav, scavenges as Go 1.13 showed them), json (lines), "
+	  "csv (gc cycles), csv:RECORD (csv:scavenge)",
+	  1 },
 	{ "json", KEY_JSON, NULL, 0, "the same as --format json", 1 },
 	{ "timestamp", 'T', NULL, 0, "wall-clock time in front of each gctrace line", 1 },
 	{ "output", 'o', "FILE", 0, "write to FILE in place of stdout", 1 },
+	{ "scav", KEY_SCAV, NULL, 0, "also the scavtrace lines: what the runtime gives back (two more probes)", 1 },
 	{ "trigger", KEY_TRIGGER, NULL, 0, "also say why each cycle began, and from which line (one more probe)", 1 },
 	{ "duration", 'd', "SECONDS", 0, "end after that time", 2 },
 	{ "count", 'n', "COUNT", 0, "end after that many cycles", 2 },
@@ -62,18 +66,6 @@ static const struct argp_option argp_options[] = {
 	{ "verbose", 'v', NULL, 0, "libbpf's messages, and what the probe costs", 3 },
 	{ 0 },
 };
-
-static enum output_format parse_format(struct argp_state *state, const char *name)
-{
-	if (!strcmp(name, "gctrace"))
-		return OUTPUT_GCTRACE;
-	if (!strcmp(name, "json"))
-		return OUTPUT_JSON;
-	if (!strcmp(name, "csv"))
-		return OUTPUT_CSV;
-	argp_error(state, "no format '%s': gctrace, json or csv", name);
-	return OUTPUT_GCTRACE;
-}
 
 static void add_pid(struct argp_state *state, struct options *options, const char *text)
 {
@@ -89,12 +81,15 @@ static void add_file(struct argp_state *state, struct options *options, const ch
 	options->files[options->nr_files++] = path;
 }
 
-static void check_options(struct argp_state *state, const struct options *options)
+static void check_options(struct argp_state *state, struct options *options)
 {
 	bool others = options->nr_pids || options->nr_files;
 
 	if (!options->command && !others)
 		argp_error(state, "what is to be traced? -p PID, -x FILE, or -- COMMAND");
+	/* These two have nothing to show without. */
+	if (options->output.format == OUTPUT_SCVG || options->output.csv_type == &record_scavenge)
+		options->scavenge = true;
 	if (options->command && others)
 		argp_error(state, "either a command, or running processes");
 }
@@ -106,7 +101,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	switch (key) {
 	case 'p': add_pid(state, options, text); break;
 	case 'x': add_file(state, options, text); break;
-	case KEY_FORMAT: options->output.format = parse_format(state, text); break;
+	case KEY_FORMAT: cli_format(state, text, &options->output); break;
+	case KEY_SCAV: options->scavenge = true; break;
 	case KEY_JSON: options->output.format = OUTPUT_JSON; break;
 	case 'T': options->output.timestamps = true; break;
 	case 'o': options->output.path = text; break;
@@ -224,6 +220,7 @@ static int add_targets(struct run *run, struct failure *failure)
 static int start(struct run *run, const char *command_line, struct failure *failure)
 {
 	struct session_options session = {
+		.scavenge = run->options->scavenge,
 		.trigger = run->options->trigger,
 		.origins = run->options->nr_files || run->options->nr_pids > 1,
 		.single = !run->options->nr_files && run->options->nr_pids <= 1,

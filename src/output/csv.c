@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * csv: gc cycles as RFC 4180 tells: a heading, CRLF, quotes where a cell needs
+ * csv: records of one type as RFC 4180 tells: a heading, CRLF, quotes where a cell needs
  * them. Unknown is an empty cell; an empty text is "". Several texts are one
  * cell, joined by ";", as folded stacks are.
  */
@@ -78,20 +78,26 @@ static void append_value(struct line *line, enum value_type type, const struct v
 	}
 }
 
-static void emit_heading(struct line *line)
+static const struct record_type *type_of(const struct output_options *options)
 {
-	for (size_t i = 0; i < record_gc_cycle.nr_fields; i++) {
+	return options->csv_type ? options->csv_type : &record_gc_cycle;
+}
+
+static void emit_heading(struct line *line, const struct output_options *options)
+{
+	const struct record_type *type = type_of(options);
+
+	for (size_t i = 0; i < type->nr_fields; i++) {
 		if (i)
 			line_append_byte(line, ',');
-		line_append_string(line, record_gc_cycle.fields[i].name);
+		line_append_string(line, type->fields[i].name);
 	}
 	line_append_string(line, "\r\n");
 }
 
 static void emit_record(struct line *line, const struct output_options *options, const struct record *record)
 {
-	(void)options;
-	if (record->type != &record_gc_cycle)
+	if (record->type != type_of(options))
 		return;
 	for (size_t i = 0; i < record->type->nr_fields; i++) {
 		if (i)

@@ -8,12 +8,12 @@
 
 struct emitter {
 	/* What comes before all records, with its line end; NULL: nothing. */
-	void (*heading)(struct line *line);
+	void (*heading)(struct line *line, const struct output_options *options);
 	/* The line of @record with its line end; nothing when the format does not show such records. */
 	void (*record)(struct line *line, const struct output_options *options, const struct record *record);
 };
 
-extern const struct emitter emitter_gctrace;
+extern const struct emitter emitter_scvg, emitter_gctrace;
 extern const struct emitter emitter_json;
 extern const struct emitter emitter_csv;
 

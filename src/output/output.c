@@ -28,6 +28,7 @@ static const struct emitter *emitter_of(enum output_format format)
 {
 	switch (format) {
 	case OUTPUT_GCTRACE: return &emitter_gctrace;
+	case OUTPUT_SCVG: return &emitter_scvg;
 	case OUTPUT_JSON: return &emitter_json;
 	case OUTPUT_CSV: return &emitter_csv;
 	}
@@ -126,7 +127,7 @@ int output_open(const struct output_options *options, struct output **out, struc
 	if (options->path)
 		error = open_path(output, options->path, failure);
 	if (!error && output->emitter->heading) {
-		output->emitter->heading(&output->line);
+		output->emitter->heading(&output->line, &output->options);
 		error = output_flush(output, failure);
 	}
 	if (error) {

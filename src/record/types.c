@@ -90,6 +90,40 @@ static const struct record_field gc_cycle_fields[] = {
 	{ "unknown", VALUE_TEXTS, "", "Names of the fields that could not be read for this cycle." },
 };
 
+static const struct record_field scavenge_fields[] = {
+	{ "ktime_ns", VALUE_UNSIGNED, "ns", "When the record was taken, on CLOCK_MONOTONIC." },
+	{ "wall_ns", VALUE_UNSIGNED, "ns", "The same moment on CLOCK_REALTIME, since 1970." },
+	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },
+	{ "tid", VALUE_UNSIGNED, "", "Thread that ended the sweep, or called debug.FreeOSMemory." },
+	{ "start_ns", VALUE_UNSIGNED, "ns",
+	  "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },
+	{ "comm", VALUE_TEXT, "", "The kernel's short name of the process." },
+	{ "cgroup_id", VALUE_UNSIGNED, "", "Id of the process's cgroup (v2): the inode of its directory." },
+	{ "forced", VALUE_BOOL, "", "Whether this is the work of debug.FreeOSMemory." },
+	{ "controller_reset", VALUE_BOOL, "",
+	  "Whether the background scavenger's pacing was reset (Go 1.19 and later; while the runtime does not print, "
+	  "true from the first reset on)." },
+	{ "generation", VALUE_UNSIGNED, "", "Number of the scavenge generation (Go 1.15 to 1.18)." },
+	{ "released_bytes", VALUE_UNSIGNED, "bytes",
+	  "What was given back since the line before, or by debug.FreeOSMemory: all that the line reports." },
+	{ "released_background_bytes", VALUE_UNSIGNED, "bytes", "Of it, by the background scavenger." },
+	{ "released_eager_bytes", VALUE_UNSIGNED, "bytes",
+	  "Of it, by allocations that had to scavenge first (Go 1.21 and later; not counted before)." },
+	{ "heap_released_bytes", VALUE_UNSIGNED, "bytes",
+	  "Heap that is given back at the moment, as the runtime believes." },
+	{ "heap_in_use_bytes", VALUE_UNSIGNED, "bytes", "Heap in spans in use." },
+	{ "heap_free_bytes", VALUE_UNSIGNED, "bytes", "Heap that is free and not given back." },
+	{ "utilization_percent", VALUE_UNSIGNED, "percent", "Heap in use of the heap that is not given back." },
+	{ "runtime_prints", VALUE_BOOL, "", "Whether the process itself runs with GODEBUG=scavtrace=1." },
+	{ "rss_file_bytes", VALUE_UNSIGNED, "bytes", "Resident pages of files, as the kernel counts at that moment." },
+	{ "rss_anon_bytes", VALUE_UNSIGNED, "bytes", "Resident anonymous pages, as the kernel counts at that moment." },
+	{ "rss_swap_bytes", VALUE_UNSIGNED, "bytes", "Anonymous pages in swap, as the kernel counts at that moment." },
+	{ "rss_shmem_bytes", VALUE_UNSIGNED, "bytes", "Resident shared memory, as the kernel counts at that moment." },
+	{ "other", VALUE_TEXTS, "", "Fields of the line that this version of gctap has no name for, as label=value." },
+	{ "text", VALUE_TEXT, "", "The runtime's own scavtrace line." },
+	{ "unknown", VALUE_TEXTS, "", "Names of the fields that could not be read." },
+};
+
 static const struct record_field gap_fields[] = {
 	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },
 	{ "start_ns", VALUE_UNSIGNED, "ns",
@@ -112,6 +146,7 @@ static const struct record_field process_end_fields[] = {
 
 static const struct record_field totals_fields[] = {
 	{ "cycles", VALUE_UNSIGNED, "cycles", "Cycles recorded in the whole stream." },
+	{ "scavenges", VALUE_UNSIGNED, "", "Scavenge records of the whole stream." },
 	{ "processes", VALUE_UNSIGNED, "", "Processes that were traced." },
 	{ "gaps", VALUE_UNSIGNED, "", "Runs of cycle numbers that were not seen." },
 	{ "missing_cycles", VALUE_UNSIGNED, "cycles", "Cycles in those gaps." },
@@ -126,10 +161,12 @@ static const struct record_field totals_fields[] = {
 RECORD_TYPE(record_header, "header", header_fields, "First line of a stream.");
 RECORD_TYPE(record_process, "process", process_fields, "A process came into view.");
 RECORD_TYPE(record_gc_cycle, "gc_cycle", gc_cycle_fields, "One garbage collection.");
+RECORD_TYPE(record_scavenge, "scavenge", scavenge_fields, "What the runtime gave back to the kernel.");
 RECORD_TYPE(record_gap, "gap", gap_fields, "Cycle numbers that were not seen.");
 RECORD_TYPE(record_process_end, "process_end", process_end_fields, "Nothing more comes from a process.");
 RECORD_TYPE(record_totals, "totals", totals_fields, "Last line of a stream: what was seen and what was lost.");
 
 const struct record_type *const record_types[] = {
-	&record_header, &record_process, &record_gc_cycle, &record_gap, &record_process_end, &record_totals, NULL,
+	&record_header, &record_process,     &record_gc_cycle, &record_scavenge,
+	&record_gap,	&record_process_end, &record_totals,   NULL,
 };

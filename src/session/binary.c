@@ -44,11 +44,27 @@ int binary_open(int fd, struct file_id id, const char *path, struct binary **out
 	return 0;
 }
 
+int binary_solve_scavenge(struct binary *binary, struct failure *failure)
+{
+	struct failure reason = { "" };
+	int error = recipe_solve_scavtrace(binary->gobin, &binary->scavenge, &reason);
+
+	if (!error)
+		error = scavenge_layout_learn(binary->scavenge.background, false, &binary->sweep_layout, &reason);
+	if (!error && binary->scavenge.forced)
+		error = scavenge_layout_learn(binary->scavenge.forced, true, &binary->forced_layout, &reason);
+	return error ? failure_set(failure, error, "%.200s: no scavtrace: %.300s", binary->path, reason.text) : 0;
+}
+
 void binary_free(struct binary *binary)
 {
 	if (!binary)
 		return;
 	gc_layout_clear(&binary->layout);
+	scavenge_layout_clear(&binary->sweep_layout);
+	scavenge_layout_clear(&binary->forced_layout);
+	recipe_free(binary->scavenge.background);
+	recipe_free(binary->scavenge.forced);
 	recipe_free(binary->recipe);
 	gobin_close(binary->gobin);
 	image_close(binary->image);

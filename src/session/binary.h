@@ -6,6 +6,7 @@
 #include "gctap/gc_cycle.h"
 #include "gctap/gobin.h"
 #include "gctap/recipe.h"
+#include "gctap/scavenge.h"
 #include "gctap/target.h"
 #include "gctap/trigger.h"
 
@@ -19,6 +20,8 @@ struct binary {
 	struct gobin *gobin;
 	struct recipe *recipe;
 	struct gc_layout layout;
+	struct scavenge_recipes scavenge; /* solved when asked for */
+	struct scavenge_layout sweep_layout, forced_layout;
 	struct trigger_plan trigger;
 	bool any;	    /* every process of the file is wanted, not only those that were named */
 	uint32_t points[8]; /* ids of its probes */
@@ -27,6 +30,8 @@ struct binary {
 
 /* @path is for messages. */
 int binary_open(int fd, struct file_id id, const char *path, struct binary **out, struct failure *failure);
+/* The recipes of the scavtrace lines as well. */
+int binary_solve_scavenge(struct binary *binary, struct failure *failure);
 void binary_free(struct binary *binary);
 
 /* Load bias in a process where the file's byte @file_offset lies at @address. */

@@ -38,6 +38,7 @@ struct process {
 	char origin[64];
 	struct cycle_gap gap;
 	uint64_t cycles;
+	struct scavenge_counters scavenged;
 	struct trigger *trigger; /* of the cycle that is under way */
 	uint64_t percent_goal;	 /* heap goal of GOGC when it began, bytes */
 	bool goal_known;
@@ -45,7 +46,7 @@ struct process {
 	bool restarted; /* has executed its program anew: no cycle was before */
 };
 
-enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER, POINT_GOAL, POINT_REREAD };
+enum point_kind { POINT_NONE, POINT_CYCLE, POINT_TRIGGER, POINT_GOAL, POINT_REREAD, POINT_SWEEP, POINT_FORCED };
 
 struct point {
 	enum point_kind kind;
@@ -59,13 +60,14 @@ struct session {
 	struct process *buckets[PROCESS_BUCKETS];
 	struct process *named;
 	struct point points[GCTAP_CAPTURES_MAX];
-	struct gc_cycle cycle; /* the one being decoded */
+	struct gc_cycle cycle;	  /* the one being decoded */
+	struct scavenge scavenge; /* likewise */
+	struct line_clock clock;
 	int epoll;
-	uint64_t page_bytes, ticks_per_second, started_ns, exec_checked_ns;
-	int64_t wall_offset_ns;
+	uint64_t ticks_per_second, started_ns, started_boottime_ns, exec_checked_ns;
 	int spawned_status;
 	bool has_spawned_status, active, finished;
-	uint64_t cycles, processes, gaps, missing;
+	uint64_t cycles, scavenges, processes, gaps, missing;
 	int answer; /* of on_record, when it was not 0 */
 };
 
@@ -108,9 +110,9 @@ int session_new(const struct session_options *options, struct session **out, str
 	if (!session)
 		return failure_set(failure, -ENOMEM, "out of memory");
 	session->options = *options;
-	session->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	session->clock.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	session->ticks_per_second = (uint64_t)sysconf(_SC_CLK_TCK);
-	session->wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
+	session->clock.wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
 	session->epoll = epoll_create1(EPOLL_CLOEXEC);
 	error = session->epoll < 0 ? failure_set(failure, -errno, "cannot create an epoll: %s", strerror(errno))
 				   : probe_set_new(&probe_options, &session->probes, failure);
@@ -368,6 +370,23 @@ static int add_trigger_points(const struct attachment *to, struct failure *failu
 	return error;
 }
 
+static int add_scavenge_points(const struct attachment *to, struct failure *failure)
+{
+	const struct scavenge_recipes *recipes = &to->binary->scavenge;
+	struct gctap_capture capture;
+	int error = binary_solve_scavenge(to->binary, failure);
+
+	if (error)
+		return error;
+	recipe_capture(recipes->background, recipes->background->probe_address, &capture);
+	error = add_point(to, POINT_SWEEP, recipes->background->probe_offset, &capture, failure);
+	/* Without debug.FreeOSMemory in the program there is no forced line. */
+	if (error || !recipes->forced)
+		return error;
+	recipe_capture(recipes->forced, recipes->forced->probe_address, &capture);
+	return add_point(to, POINT_FORCED, recipes->forced->probe_offset, &capture, failure);
+}
+
 static int attach(const struct attachment *to, struct failure *failure)
 {
 	const struct session_options *options = &to->session->options;
@@ -387,6 +406,8 @@ static int attach(const struct attachment *to, struct failure *failure)
 	}
 	if (!error && options->trigger)
 		error = add_trigger_points(to, failure);
+	if (!error && options->scavenge)
+		error = add_scavenge_points(to, failure);
 	return error;
 }
 
@@ -418,6 +439,7 @@ int session_add_process(struct session *session, struct target *target, struct f
 	session->named = process;
 	/* Of a program traced from its start, no cycle may be missing. */
 	process->gap.started = target->spawned;
+	process->scavenged.known = target->spawned;
 	set_origin(session, process);
 	watch(session, target->pidfd, process);
 	return attach(
@@ -453,6 +475,7 @@ int session_start(struct session *session, struct failure *failure)
 		return error;
 	session->active = true;
 	session->started_ns = clock_ns(CLOCK_MONOTONIC);
+	session->started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
 	for (struct process *process = session->named; process; process = process->next_named)
 		announce(session, process);
 	return session->answer;
@@ -491,6 +514,7 @@ static struct process *find_process(struct session *session, const struct gctap_
 		if (!process)
 			return NULL;
 		process->start_ns = event->start_ns;
+		process->scavenged.known = event->start_ns > session->started_boottime_ns;
 		watch_unnamed(session, process, event->start_ns);
 	}
 	process->start_ns = event->start_ns;
@@ -518,7 +542,7 @@ static void report_gap(struct session *session, struct process *process, const s
 	record_set_unsigned(&record, "first_missing", range->first);
 	record_set_unsigned(&record, "last_missing", range->last);
 	record_set_unsigned(&record, "missing", range->count);
-	record_set_unsigned(&record, "ktime_ns", session->cycle.record.values[0].u);
+	record_set_unsigned(&record, "ktime_ns", session->cycle.shown.record.values[0].u);
 	emit(session, &record);
 }
 
@@ -538,6 +562,7 @@ static void restart(struct session *session, struct process *process)
 	     process->binary->path, cycles);
 	emit(session, &record);
 	process->cycles = 0;
+	process->scavenged = (struct scavenge_counters){ .known = true };
 	process->restarted = true;
 	announce(session, process);
 	if (session->cycle.cycle > 1)
@@ -564,19 +589,34 @@ static void take_cycle(struct session *session, struct process *process, const s
 	struct gc_cycle *cycle = &session->cycle;
 	const struct binary *binary = process->binary;
 
-	gc_cycle_decode(binary->recipe, &binary->layout, event, session->page_bytes, session->wall_offset_ns, cycle);
+	gc_cycle_decode(binary->recipe, &binary->layout, event, &session->clock, cycle);
 	number_cycle(session, process);
 	if (process->trigger) {
-		trigger_describe(process->trigger, process->goal_known ? &process->percent_goal : NULL, &cycle->record);
-		cycle->record.text = trigger_line(process->trigger, cycle->line);
+		trigger_describe(process->trigger, process->goal_known ? &process->percent_goal : NULL,
+				 &cycle->shown.record);
+		cycle->shown.record.text = trigger_line(process->trigger, cycle->shown.line);
 	}
-	cycle->record.origin = process->origin[0] ? process->origin : NULL;
+	cycle->shown.record.origin = process->origin[0] ? process->origin : NULL;
 	process->cycles++;
 	session->cycles++;
-	emit(session, &cycle->record);
+	emit(session, &cycle->shown.record);
 	trigger_free(process->trigger);
 	process->trigger = NULL;
 	process->goal_known = false;
+}
+
+static void take_scavenge(struct session *session, struct process *process, const struct gctap_event *event,
+			  bool forced)
+{
+	const struct binary *binary = process->binary;
+	struct record *record = &session->scavenge.shown.record;
+
+	scavenge_decode(forced ? binary->scavenge.forced : binary->scavenge.background,
+			forced ? &binary->forced_layout : &binary->sweep_layout, event, &session->clock,
+			&process->scavenged, &session->scavenge);
+	record->origin = process->origin[0] ? process->origin : NULL;
+	session->scavenges++;
+	emit(session, record);
 }
 
 static void take_trigger(struct process *process, const struct gctap_event *event)
@@ -590,9 +630,9 @@ static void take_reread(struct session *session, struct process *process, const 
 	const struct binary *binary = process->binary;
 	struct gc_cycle *cycle = &session->cycle;
 
-	gc_cycle_decode(binary->recipe, &binary->layout, event, session->page_bytes, session->wall_offset_ns, cycle);
+	gc_cycle_decode(binary->recipe, &binary->layout, event, &session->clock, cycle);
 	if (cycle->cycle_known)
-		session->options.on_reread(cycle->cycle, cycle->line, session->options.context);
+		session->options.on_reread(cycle->cycle, cycle->shown.line, session->options.context);
 }
 
 static int on_event(const struct gctap_event *event, void *context)
@@ -611,6 +651,8 @@ static int on_event(const struct gctap_event *event, void *context)
 	switch (point->kind) {
 	case POINT_CYCLE: take_cycle(session, process, event); break;
 	case POINT_TRIGGER: take_trigger(process, event); break;
+	case POINT_SWEEP: take_scavenge(session, process, event, false); break;
+	case POINT_FORCED: take_scavenge(session, process, event, true); break;
 	case POINT_GOAL: process->goal_known = trigger_goal(event, &process->percent_goal); break;
 	default: take_reread(session, process, event); break;
 	}
@@ -736,6 +778,7 @@ static void emit_totals(struct session *session)
 
 	record_clear(&record, &record_totals);
 	record_set_unsigned(&record, "cycles", session->cycles);
+	record_set_unsigned(&record, "scavenges", session->scavenges);
 	record_set_unsigned(&record, "processes", session->processes);
 	record_set_unsigned(&record, "gaps", session->gaps);
 	record_set_unsigned(&record, "missing_cycles", session->missing);

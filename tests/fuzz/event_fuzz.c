@@ -24,21 +24,21 @@ static void check_line(const struct gc_cycle *cycle)
 {
 	struct trace_field fields[TRACE_FIELDS_MAX];
 
-	require(strlen(cycle->line) < sizeof(cycle->line) && !strncmp(cycle->line, "gc ", 3));
+	require(strlen(cycle->shown.line) < sizeof(cycle->shown.line) && !strncmp(cycle->shown.line, "gc ", 3));
 	if (cycle->cycle_known)
-		require(trace_line_split(cycle->line, fields) > 15);
+		require(trace_line_split(cycle->shown.line, fields) > 15);
 }
 
 static void check_record(const struct gc_cycle *cycle)
 {
-	const struct record *record = &cycle->record;
+	const struct record *record = &cycle->shown.record;
 
 	require(record->type == &record_gc_cycle);
 	for (size_t i = 0; i < record->type->nr_fields; i++)
 		if (record->values[i].known && record->type->fields[i].type == VALUE_TEXT)
 			require(strlen(record->values[i].text) < RECIPE_LINE_MAX);
-	for (unsigned i = 0; i <= cycle->unknown; i++)
-		require(!cycle->unknown_list[i] == (i == cycle->unknown));
+	for (unsigned i = 0; i <= cycle->shown.unknown; i++)
+		require(!cycle->shown.unknown_list[i] == (i == cycle->shown.unknown));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -55,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* The kernel side writes no more than there is, and ends the name. */
 	event.comm[GCTAP_COMM_LENGTH - 1] = '\0';
 	event.payload_bytes %= GCTAP_PAYLOAD_MAX + 1;
-	gc_cycle_decode(recipes[which], &layouts[which], &event, 4096, (int64_t)event.start_ns, &cycle);
+	gc_cycle_decode(recipes[which], &layouts[which], &event, &(struct line_clock){ 4096, (int64_t)event.start_ns },
+			&cycle);
 	check_record(&cycle);
 	check_line(&cycle);
 	return 0;

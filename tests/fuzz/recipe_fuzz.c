@@ -36,7 +36,7 @@ static void use(const struct recipe *recipe)
 	memset(event.payload, 0x41, sizeof(event.payload));
 	event.payload_bytes = recipe->payload_bytes;
 	event.windows_read = 0xfffffffe;
-	gc_cycle_decode(recipe, &layout, &event, 4096, 0, &cycle);
+	gc_cycle_decode(recipe, &layout, &event, &(struct line_clock){ 4096, 0 }, &cycle);
 	gc_layout_clear(&layout);
 }
 

@@ -80,7 +80,7 @@ static void make_event(void)
 
 static void decode(void)
 {
-	gc_cycle_decode(recipe, &layout, &event, 4096, 1000000000000, &cycle);
+	gc_cycle_decode(recipe, &layout, &event, &(struct line_clock){ 4096, 1000000000000 }, &cycle);
 }
 
 static const struct value *value_of(const char *field)
@@ -88,7 +88,7 @@ static const struct value *value_of(const char *field)
 	int index = record_field_index(&record_gc_cycle, field);
 
 	assert_true(index >= 0);
-	return &cycle.record.values[index];
+	return &cycle.shown.record.values[index];
 }
 
 static void assert_number(const char *field, uint64_t expected)
@@ -106,9 +106,10 @@ static void every_number_has_its_field(void **unused)
 	learn(false);
 	make_event();
 	decode();
-	assert_string_equal(cycle.line, "gc 16 @0.114s 6%: 0.42+12+0.024 ms clock, 0.84+0.068/0.23/0+0.049 ms cpu, "
-					"30->31->30 MB, 31 MB goal, 0 MB stacks, 1 MB globals, 2 P (forced)");
-	assert_true(cycle.cycle_known && cycle.cycle == 16 && cycle.unknown == 0);
+	assert_string_equal(cycle.shown.line,
+			    "gc 16 @0.114s 6%: 0.42+12+0.024 ms clock, 0.84+0.068/0.23/0+0.049 ms cpu, "
+			    "30->31->30 MB, 31 MB goal, 0 MB stacks, 1 MB globals, 2 P (forced)");
+	assert_true(cycle.cycle_known && cycle.cycle == 16 && cycle.shown.unknown == 0);
 	assert_number("cycle", 16);
 	assert_number("start_since_program_ns", 114999999);
 	assert_number("gc_cpu_percent", 6);
@@ -141,7 +142,7 @@ static void facts_of_the_kernel(void **unused)
 	decode();
 	assert_number("ktime_ns", 7000000000);
 	assert_number("wall_ns", 1007000000000);
-	assert_int_equal(cycle.record.wall_ns, 1007000000000);
+	assert_int_equal(cycle.shown.record.wall_ns, 1007000000000);
 	assert_number("pid", 77);
 	assert_number("cgroup_id", 4242);
 	assert_number("rss_anon_bytes", 4096000);
@@ -161,21 +162,21 @@ static void remarks(void **unused)
 {
 	(void)unused;
 	learn(false);
-	assert_true(layout.has_forced && layout.has_leak_check);
+	assert_true(layout.line.sometimes == 3);
 	make_event();
 	poke(AT_USER_FORCED, 1, 0);
 	poke(AT_LEAKS, 1, 1);
 	decode();
 	assert_true(value_of("forced")->known && !value_of("forced")->truth);
 	assert_true(value_of("goroutine_leak_check")->truth);
-	assert_non_null(strstr(cycle.line, "6% (checking for goroutine leaks): 0.42+"));
-	assert_null(strstr(cycle.line, "forced"));
+	assert_non_null(strstr(cycle.shown.line, "6% (checking for goroutine leaks): 0.42+"));
+	assert_null(strstr(cycle.shown.line, "forced"));
 	forget();
 }
 
 static const char *other(const char *start)
 {
-	for (const char *const *text = cycle.other_list; *text; text++)
+	for (const char *const *text = cycle.shown.other_list; *text; text++)
 		if (!strncmp(*text, start, strlen(start)))
 			return *text;
 	return "none";
@@ -189,12 +190,12 @@ static void new_items(void **unused)
 	make_event();
 	poke(AT_ARENAS, 8, 7 << 20);
 	decode();
-	assert_non_null(strstr(cycle.line, "1 MB globals, 7 MB arenas, 2 P (forced) (odd)"));
+	assert_non_null(strstr(cycle.shown.line, "1 MB globals, 7 MB arenas, 2 P (forced) (odd)"));
 	assert_string_equal(other("arenas"), "arenas=7");
 	assert_string_equal(other("odd"), "odd=true");
 	assert_number("globals_bytes", 1 << 20);
 	assert_number("processors", 2);
-	assert_int_equal(cycle.unknown, 0);
+	assert_int_equal(cycle.shown.unknown, 0);
 	poke(AT_LEAKS, 1, 1);
 	decode();
 	assert_string_equal(other("odd"), "odd=false");
@@ -203,7 +204,7 @@ static void new_items(void **unused)
 
 static bool is_unknown(const char *name)
 {
-	for (const char *const *text = cycle.unknown_list; *text; text++)
+	for (const char *const *text = cycle.shown.unknown_list; *text; text++)
 		if (!strcmp(*text, name))
 			return true;
 	return false;
@@ -216,19 +217,19 @@ static void window_that_was_not_read(void **unused)
 	make_event();
 	event.windows_read &= ~recipe_window_bit(recipe, AT_GOAL);
 	decode();
-	assert_non_null(strstr(cycle.line, "0.84+?/?/?+0.049 ms cpu, 30->31->30 MB, ? MB goal, ? MB stacks, "
-					   "? MB globals, ? MB arenas, 2 P (forced)"));
+	assert_non_null(strstr(cycle.shown.line, "0.84+?/?/?+0.049 ms cpu, 30->31->30 MB, ? MB goal, ? MB stacks, "
+						 "? MB globals, ? MB arenas, 2 P (forced)"));
 	assert_true(is_unknown("cpu_assist_ns") && is_unknown("heap_goal_bytes") && is_unknown("arenas"));
 	assert_false(is_unknown("cycle"));
-	assert_int_equal(cycle.unknown, 7);
+	assert_int_equal(cycle.shown.unknown, 7);
 	assert_false(value_of("heap_goal_bytes")->known);
 	assert_true(cycle.cycle_known);
 	/* The one with the number and the remarks: they are left out. */
 	event.windows_read = 0xffff & ~recipe_window_bit(recipe, AT_CYCLE);
 	decode();
 	assert_false(cycle.cycle_known);
-	assert_memory_equal(cycle.line, "gc ? @?s 6%: ?+?+? ms clock", 27);
-	assert_null(strstr(cycle.line, "forced"));
+	assert_memory_equal(cycle.shown.line, "gc ? @?s 6%: ?+?+? ms clock", 27);
+	assert_null(strstr(cycle.shown.line, "forced"));
 	assert_false(value_of("forced")->known);
 	assert_true(is_unknown("forced") && is_unknown("odd"));
 	/* None at all, and a payload shorter than its windows. */
@@ -255,14 +256,14 @@ static void old_line(void **unused)
 	recipe_text(recipe, " P");
 	assert_int_equal(recipe_plan_windows(recipe, NULL), 0);
 	assert_int_equal(gc_layout_learn(recipe, &layout, NULL), 0);
-	assert_false(layout.has_forced || layout.has_leak_check);
+	assert_int_equal(layout.line.sometimes | layout.line.always, 0);
 	memset(&event, 0, sizeof(event));
 	event.windows_read = 0xffff;
 	event.payload_bytes = recipe->payload_bytes;
 	poke(AT_PROCS, 4, 4);
 	poke(AT_GOAL, 8, 4 << 20);
 	decode();
-	assert_string_equal(cycle.line,
+	assert_string_equal(cycle.shown.line,
 			    "gc 0 @0.000s 0%: 0+0+0 ms clock, 0+0/0/0+0 ms cpu, 0->0->0 MB, 4 MB goal, 4 P");
 	assert_true(value_of("forced")->known && !value_of("forced")->truth);
 	assert_true(value_of("goroutine_leak_check")->known && !value_of("goroutine_leak_check")->truth);
@@ -307,12 +308,12 @@ static void many_new_items(void **unused)
 	event.comm[GCTAP_COMM_LENGTH - 1] = '\0';
 	event.payload_bytes = recipe->payload_bytes;
 	decode();
-	assert_int_equal(strlen(cycle.line), RECIPE_LINE_MAX - 1);
-	assert_null(cycle.other_list[8]);
+	assert_int_equal(strlen(cycle.shown.line), RECIPE_LINE_MAX - 1);
+	assert_null(cycle.shown.other_list[8]);
 	event.windows_read = 0;
 	decode();
-	assert_int_equal(cycle.unknown, 51);
-	assert_null(cycle.unknown_list[51]);
+	assert_int_equal(cycle.shown.unknown, 51);
+	assert_null(cycle.shown.unknown_list[51]);
 	forget();
 }
 

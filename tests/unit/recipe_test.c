@@ -483,7 +483,7 @@ static void assert_expression(const struct recipe *recipe, const struct gc_layou
 	char text[256];
 
 	for (unsigned i = 0; i < recipe->nr_items; i++) {
-		if (layout->fields[i] != index || recipe->items[i].format == RECIPE_LITERAL)
+		if (layout->line.fields[i] != index || recipe->items[i].format == RECIPE_LITERAL)
 			continue;
 		expr_format(recipe->pool, recipe->items[i].value, text, sizeof(text));
 		if (!strstr(text, part))
