@@ -112,6 +112,15 @@ int recipe_solve_scavtrace(struct gobin *gobin, struct scavenge_recipes *out, st
  */
 int recipe_percent_goal(struct gobin *gobin, uint64_t *address, struct failure *failure);
 
+/* Where the runtime keeps what it compares with the memory limit; variables of 8 bytes. */
+struct recipe_limit {
+	uint64_t memory_limit; /* bytes; the largest int64 when unset */
+	uint64_t mapped_ready; /* bytes, mapped and not given back */
+	uint64_t heap_free;    /* bytes, free and not given back */
+};
+/* -ENOENT: this version has no memory limit (before 1.19). */
+int recipe_memory_limit(struct gobin *gobin, struct recipe_limit *limit, struct failure *failure);
+
 /* What the probe at @address (the recipe's probe_address or that of a reread) has to copy. */
 void recipe_capture(const struct recipe *recipe, uint64_t address, struct gctap_capture *capture);
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The heap goal that GOGC alone sets: what (*gcControllerState).heapGoalInternal
- * reads first, before it asks for the goal of the memory limit (runtime/mgcpacer.go,
- * since 1.19). Its receiver is the address that gcControllerCommit passes to commit.
+ * Fields of runtime.gcController, by what its methods read (runtime/mgcpacer.go,
+ * since 1.19). Their receiver is the address that gcControllerCommit passes to commit.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,17 +10,22 @@
 #include "recipe_internal.h"
 
 #define GOAL_FUNCTION	 "runtime.(*gcControllerState).heapGoalInternal"
+#define LIMIT_FUNCTION	 "runtime.(*gcControllerState).memoryLimitHeapGoal"
 #define COMMIT_FUNCTION	 "runtime.gcControllerCommit"
 #define METHOD_PREFIX	 "runtime.(*gcControllerState)."
 #define INSTRUCTIONS_MAX 500u
 #define NANOSECONDS_MAX	 100000000u
+#define FIELDS_BYTES	 4096u /* the controller is far smaller than this in every version */
+#define READS_MAX	 5u
 
 enum { RAX = 0 };
 
-struct goal {
+/* A method under emulation. */
+struct method {
 	struct gobin *gobin;
-	uint64_t controller; /* address of runtime.gcController */
-	uint64_t first_read; /* the first 8-byte variable that is read; 0: none yet */
+	uint64_t controller;	   /* address of runtime.gcController */
+	uint64_t reads[READS_MAX]; /* the 8-byte variables that it reads, in order */
+	unsigned nr_reads;
 };
 
 static bool is_method(struct gobin *gobin, uint64_t target)
@@ -32,34 +36,39 @@ static bool is_method(struct gobin *gobin, uint64_t target)
 	       !strncmp(function.name, METHOD_PREFIX, strlen(METHOD_PREFIX));
 }
 
-/* By the time the limit's own goal is asked for, the other one has been read. */
+/* By the time another method is called, what it is about has been read. */
 static enum emu_answer on_call(struct emu *emu, uint64_t target, void *context, struct failure *failure)
 {
-	struct goal *goal = context;
+	struct method *method = context;
 
 	(void)emu;
 	(void)failure;
-	return is_method(goal->gobin, target) ? EMU_STOP : EMU_DESCEND;
+	return is_method(method->gobin, target) ? EMU_STOP : EMU_DESCEND;
 }
 
 static uint64_t on_read(const struct expr_node *leaf, void *context)
 {
-	struct goal *goal = context;
+	struct method *method = context;
+	bool known = false;
 
-	if (leaf->op == EXPR_MEMORY && leaf->size == 8 && !goal->first_read)
-		goal->first_read = leaf->value;
-	return leaf->op == EXPR_REGISTER ? 0x00007ea100000000ull + (leaf->value << 20) : 0;
+	if (leaf->op == EXPR_REGISTER)
+		return 0x00007ea100000000ull + (leaf->value << 20);
+	for (unsigned i = 0; i < method->nr_reads; i++)
+		known |= method->reads[i] == leaf->value;
+	if (leaf->op == EXPR_MEMORY && leaf->size == 8 && !known && method->nr_reads < READS_MAX)
+		method->reads[method->nr_reads++] = leaf->value;
+	return 0;
 }
 
 static void pass_receiver(struct emu *emu, void *context)
 {
-	const struct goal *goal = context;
+	const struct method *method = context;
 
-	emu_set_register(emu, RAX, (struct emu_value){ goal->controller, EXPR_NONE });
+	emu_set_register(emu, RAX, (struct emu_value){ method->controller, EXPR_NONE });
 }
 
 /* The address that is taken last before a method of the controller is called. */
-static int find_controller(struct emu *emu, struct goal *goal, const struct gobin_function *commit)
+static int find_controller(struct emu *emu, struct method *method, const struct gobin_function *commit)
 {
 	struct emu_instruction instruction;
 	uint64_t taken = 0;
@@ -68,45 +77,82 @@ static int find_controller(struct emu *emu, struct goal *goal, const struct gobi
 	     at += instruction.size) {
 		if (instruction.takes_address)
 			taken = instruction.memory_address;
-		if (instruction.call && taken && is_method(goal->gobin, instruction.target)) {
-			goal->controller = taken;
+		if (instruction.call && taken && is_method(method->gobin, instruction.target)) {
+			method->controller = taken;
 			return 0;
 		}
 	}
 	return -ENOTSUP;
 }
 
-int recipe_percent_goal(struct gobin *gobin, uint64_t *address, struct failure *failure)
+/* Emulates a method up to its return, or to what cannot be followed: by then it has read. */
+static int emulate(struct method *method, const struct gobin_function *function, struct failure *failure)
 {
-	const struct gobin_moduledata *module = gobin_moduledata(gobin);
-	struct goal goal = { .gobin = gobin };
+	const struct gobin_moduledata *module = gobin_moduledata(method->gobin);
 	struct emu_options options = {
-		.image = gobin_image(gobin),
+		.image = gobin_image(method->gobin),
 		.symbolic_start = module->noptrdata,
 		.symbolic_end = module->enoptrbss,
 		.instructions_max = INSTRUCTIONS_MAX,
 		.nanoseconds_max = NANOSECONDS_MAX,
-		.hooks = { .call = on_call, .concrete = on_read, .prepare = pass_receiver, .context = &goal },
+		.hooks = { .call = on_call, .concrete = on_read, .prepare = pass_receiver, .context = method },
 	};
-	struct gobin_function function, commit;
+	struct gobin_function commit;
 	struct emu *emu;
-	int error;
+	int error = gobin_function_by_name(method->gobin, COMMIT_FUNCTION, &commit);
 
-	if (gobin_function_by_name(gobin, GOAL_FUNCTION, &function) ||
-	    gobin_function_by_name(gobin, COMMIT_FUNCTION, &commit))
+	if (error)
 		return -ENOENT;
 	error = emu_new(&options, &emu, failure);
 	if (error)
 		return error;
-	error = find_controller(emu, &goal, &commit);
+	error = find_controller(emu, method, &commit);
 	if (!error)
-		error = emu_run(emu, function.entry, NULL, failure);
+		emu_run(emu, function->entry, NULL, NULL);
 	emu_free(emu);
-	/* It is a field of the controller, which is far smaller than this in every version. */
-	if (!error && (goal.first_read < goal.controller || goal.first_read > goal.controller + 4096))
+	for (unsigned i = 0; i < method->nr_reads && !error; i++)
+		if (method->reads[i] < method->controller || method->reads[i] > method->controller + FIELDS_BYTES)
+			error = -EBADMSG;
+	return error;
+}
+
+int recipe_percent_goal(struct gobin *gobin, uint64_t *address, struct failure *failure)
+{
+	struct method method = { .gobin = gobin };
+	struct gobin_function function;
+	int error;
+
+	if (gobin_function_by_name(gobin, GOAL_FUNCTION, &function))
+		return -ENOENT;
+	error = emulate(&method, &function, failure);
+	if (!error && !method.nr_reads)
 		error = -EBADMSG;
+	if (error == -ENOENT)
+		return error;
 	if (error)
 		return failure_set(failure, error, "cannot find the heap goal of GOGC in %s", GOAL_FUNCTION);
-	*address = goal.first_read;
+	*address = method.reads[0];
+	return 0;
+}
+
+/* Free heap, totals of allocated and freed objects, what is mapped and ready, the limit: in this order since 1.19. */
+int recipe_memory_limit(struct gobin *gobin, struct recipe_limit *limit, struct failure *failure)
+{
+	struct method method = { .gobin = gobin };
+	struct gobin_function function;
+	int error;
+
+	if (gobin_function_by_name(gobin, LIMIT_FUNCTION, &function))
+		return -ENOENT;
+	error = emulate(&method, &function, failure);
+	if (!error && method.nr_reads < READS_MAX)
+		error = -EBADMSG;
+	if (error == -ENOENT)
+		return error;
+	if (error)
+		return failure_set(failure, error, "cannot find the memory limit in %s", LIMIT_FUNCTION);
+	limit->heap_free = method.reads[0];
+	limit->mapped_ready = method.reads[3];
+	limit->memory_limit = method.reads[4];
 	return 0;
 }
