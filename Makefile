@@ -31,6 +31,9 @@ override CPPFLAGS += -D_GNU_SOURCE -DGCTAP_VERSION='"$(VERSION)"' -Iinclude -Isr
 override CFLAGS += -std=gnu17 $(WARNINGS) $(SANITIZE_FLAGS)
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lelf -lz -lm
 
+# Headers that bpf/ and user space share.
+WIRE := event window
+
 BPF_CFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude \
 	$(shell $(PKG_CONFIG) --cflags libbpf 2>/dev/null) -Wall -Werror
 
@@ -39,7 +42,7 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY_OBJECTS := $(filter-out $(BUILD)/src/cli/main.o,$(OBJECTS))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
 LIVE_TESTS := $(patsubst tests/live/%.c,$(BUILD)/tests/live/%,$(sort $(wildcard tests/live/*_test.c)))
-SKELETON := $(BUILD)/bpf/gctap.skel.h
+SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
 
 # V=1 shows the commands.
 V ?= 0
@@ -61,15 +64,15 @@ $(BUILD)/.tools: scripts/tools
 	@scripts/tools "$(CLANG)" "$(BPFTOOL)" $(PACKAGES)
 	@touch $@
 
-$(BUILD)/bpf/gctap.bpf.o: bpf/gctap.bpf.c $(wildcard include/gctap/event.h include/gctap/window.h) \
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.bpf.h) $(wildcard $(WIRE:%=include/gctap/%.h)) \
 		vmlinux/$(ARCH)/vmlinux.h | $(BUILD)/.tools
 	@mkdir -p $(@D)
 	$(call say,BPF ,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-$(SKELETON): $(BUILD)/bpf/gctap.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name gctap_bpf > $@
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(filter $(BUILD)/src/probe/%,$(OBJECTS)): $(SKELETON)
+$(filter $(BUILD)/src/probe/%,$(OBJECTS)): $(SKELETONS)
 
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.tools
 	@mkdir -p $(@D)

@@ -16,11 +16,10 @@
 #include <bpf/bpf_tracing.h>
 
 #include "gctap/event.h"
+#include "ring.bpf.h"
+#include "task.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-/* Nesting of pid namespaces below the first that is looked through; the kernel's own limit is 32. */
-#define PID_LEVELS 8
 
 /*
  * Records come in two sizes, chosen by what the capture copies: bpf_ringbuf_reserve
@@ -34,9 +33,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 _Static_assert(GCTAP_FRAMES_MAX * sizeof(__u64) <= PAYLOAD_SMALL, "a stack fits a small record");
 
 #define WAKEUP_BAND (8 * RECORD_BYTES(GCTAP_PAYLOAD_MAX))
-
-const volatile __u32 own_pid_namespace; /* inode of gctap's /proc/self/ns/pid */
-const volatile __u64 wakeup_bytes;	/* data in the ring from which the reader is woken */
 
 bool active;
 
@@ -67,19 +63,6 @@ struct {
 	__type(value, __u32);
 } no_programs SEC(".maps");
 
-/* The two layouts of the RSS counters: an array of per-CPU counters since 6.2, one struct of atomics before. */
-struct mm_struct___percpu {
-	struct percpu_counter rss_stat[GCTAP_RSS_KINDS];
-} __attribute__((preserve_access_index));
-
-struct mm_rss_stat___atomic {
-	atomic_long_t count[GCTAP_RSS_KINDS];
-} __attribute__((preserve_access_index));
-
-struct mm_struct___atomic {
-	struct mm_rss_stat___atomic rss_stat;
-} __attribute__((preserve_access_index));
-
 static __always_inline void drop_count(__u32 drop, __u64 times)
 {
 	__u64 *count = bpf_map_lookup_elem(&drops, &drop);
@@ -108,41 +91,6 @@ static bool below_equal(struct pt_regs *regs)
 	return !(flags & FLAG_CARRY) || (flags & FLAG_ZERO);
 }
 #endif
-
-/*
- * task_struct, pid and mm_struct are read through BTF pointers, plainly: a helper
- * call for each of the dozen words would double the cost of a hit.
- */
-static __always_inline struct upid upid_at(struct pid *pid, __u32 level)
-{
-	struct upid upid = {};
-	void *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
-
-	bpf_probe_read_kernel(&upid, sizeof(upid), numbers + level * sizeof(upid));
-	return upid;
-}
-
-/*
- * As bpf_get_current_pid_tgid(): process in the upper half, thread in the lower, but
- * as gctap's own pid namespace numbers them; 0 when they have no number there. The
- * target may live in a namespace below. bpf_get_ns_current_pid_tgid() answers only
- * when both are the same.
- */
-static __always_inline __u64 own_pid_tgid(struct task_struct *task)
-{
-	struct pid *process = task->group_leader->thread_pid;
-	struct pid *thread = task->thread_pid;
-
-	if (!process || !thread)
-		return 0;
-	for (__u32 level = 0; level < PID_LEVELS && level <= process->level; level++) {
-		struct upid upid = upid_at(process, level);
-
-		if (BPF_CORE_READ(upid.ns, ns.inum) == own_pid_namespace)
-			return (__u64)upid.nr << 32 | (__u32)upid_at(thread, level).nr;
-	}
-	return 0;
-}
 
 /* Counted in batches, a sum can dip below zero: the kernel too shows 0 then. */
 static __always_inline __s64 pages_shown(__s64 pages)
@@ -260,19 +208,6 @@ static __always_inline void stack_copy(struct pt_regs *regs, const struct gctap_
 	event->payload_bytes = bytes;
 }
 
-/*
- * The reader is woken when the threshold is crossed, not at every hit above it: a
- * wake-up costs more than all the rest. Hits on other CPUs can carry the ring across
- * in one stride, hence the band; should it be missed, the reader looks by itself soon.
- */
-static __always_inline void event_send(struct gctap_event *event)
-{
-	__u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
-	bool wake = waiting >= wakeup_bytes && waiting < wakeup_bytes + WAKEUP_BAND;
-
-	bpf_ringbuf_submit(event, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
-}
-
 /* Inlined once per record size, since the verifier must see the size as a constant. */
 static __always_inline int hit_send(struct pt_regs *regs, const struct gctap_slot *slot, __u32 capture, __u64 pid_tgid,
 				    __u32 payload_max)
@@ -288,7 +223,7 @@ static __always_inline int hit_send(struct pt_regs *regs, const struct gctap_slo
 		stack_copy(regs, slot, event);
 	else
 		windows_copy(regs, slot, event, payload_max);
-	event_send(event);
+	bpf_ringbuf_submit(event, ring_submit_flags(&ring, WAKEUP_BAND));
 	return 0;
 }
 
