@@ -2,13 +2,11 @@
 #include "gctap/probe.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -16,10 +14,9 @@
 
 #include "gctap.skel.h"
 #include "probe/calibrate.h"
+#include "probe/kernel_side.h"
 
 #define RING_BYTES_DEFAULT (1u << 20)
-#define RING_BYTES_MAX	   (1u << 30)
-#define WAKEUP_FRACTION	   4   /* the reader is woken from a quarter of the ring on */
 #define ENOTSUPP_KERNEL	   524 /* ENOTSUPP leaks out of the kernel; user space has no name for it */
 
 #if defined(__x86_64__)
@@ -47,45 +44,28 @@ struct probe_set {
 	struct probe_slot slots[GCTAP_CAPTURES_MAX];
 };
 
-static int libbpf_verbose;
-
-static int libbpf_message(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	(void)level;
-	return libbpf_verbose ? vfprintf(stderr, format, arguments) : 0;
-}
-
 void probe_set_verbose(int verbose)
 {
-	libbpf_verbose = verbose;
-}
-
-static size_t ring_bytes_of(const struct probe_options *options, size_t page_bytes)
-{
-	size_t wanted = options && options->ring_bytes ? options->ring_bytes : RING_BYTES_DEFAULT;
-	size_t bytes = page_bytes;
-
-	while (bytes < wanted && bytes < RING_BYTES_MAX)
-		bytes <<= 1;
-	return bytes;
+	libbpf_show(verbose);
 }
 
 static int skeleton_load(struct probe_set *set, const struct probe_options *options, struct failure *failure)
 {
-	size_t ring_bytes = ring_bytes_of(options, set->page_bytes);
+	size_t wanted = options && options->ring_bytes ? options->ring_bytes : RING_BYTES_DEFAULT;
+	size_t ring_bytes = ring_bytes_round(wanted);
 	struct gctap_bpf *skeleton;
-	struct stat namespace;
+	uint32_t namespace;
 	int error;
 
-	if (stat("/proc/self/ns/pid", &namespace))
-		return failure_set(failure, -errno, "cannot read /proc/self/ns/pid: %s (is /proc mounted?)",
-				   strerror(errno));
+	error = pid_namespace_inode(&namespace, failure);
+	if (error)
+		return error;
 	skeleton = gctap_bpf__open();
 	if (!skeleton)
 		return failure_set(failure, -errno, "cannot open the BPF programs: %s", strerror(errno));
 	set->skeleton = skeleton;
-	skeleton->rodata->own_pid_namespace = namespace.st_ino;
-	skeleton->rodata->wakeup_bytes = ring_bytes / WAKEUP_FRACTION;
+	skeleton->rodata->own_pid_namespace = namespace;
+	skeleton->rodata->wakeup_bytes = ring_wakeup_bytes(ring_bytes);
 	bpf_map__set_max_entries(skeleton->maps.ring, ring_bytes);
 	error = gctap_bpf__load(skeleton);
 	return error ? calibrate_explain_load(error, failure) : 0;
@@ -130,7 +110,7 @@ int probe_set_new(const struct probe_options *options, struct probe_set **out, s
 
 	if (!set)
 		return failure_set(failure, -ENOMEM, "out of memory");
-	libbpf_set_print(libbpf_message);
+	libbpf_quiet();
 	set->page_bytes = sysconf(_SC_PAGESIZE);
 	error = skeleton_load(set, options, failure);
 	if (!error)
@@ -295,23 +275,10 @@ int probe_set_consume(struct probe_set *set, probe_handler handler, void *contex
 
 int probe_set_drops(const struct probe_set *set, uint64_t drops[GCTAP_DROP_COUNT])
 {
-	int nr_cpus = libbpf_num_possible_cpus();
-	uint64_t *per_cpu;
 	int error = 0;
 
-	if (nr_cpus < 0)
-		return nr_cpus;
-	per_cpu = calloc(nr_cpus, sizeof(*per_cpu));
-	if (!per_cpu)
-		return -ENOMEM;
-	for (uint32_t drop = 0; drop < GCTAP_DROP_COUNT && !error; drop++) {
-		drops[drop] = 0;
-		if (bpf_map_lookup_elem(bpf_map__fd(set->skeleton->maps.drops), &drop, per_cpu))
-			error = -errno;
-		for (int cpu = 0; cpu < nr_cpus && !error; cpu++)
-			drops[drop] += per_cpu[cpu];
-	}
-	free(per_cpu);
+	for (uint32_t drop = 0; drop < GCTAP_DROP_COUNT && !error; drop++)
+		error = counter_sum(bpf_map__fd(set->skeleton->maps.drops), drop, &drops[drop]);
 	return error;
 }
 
