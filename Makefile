@@ -32,7 +32,7 @@ override CFLAGS += -std=gnu17 $(WARNINGS) $(SANITIZE_FLAGS)
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lelf -lz -lm
 
 # Headers that bpf/ and user space share.
-WIRE := event window
+WIRE := event window madvise_event
 
 BPF_CFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude \
 	$(shell $(PKG_CONFIG) --cflags libbpf 2>/dev/null) -Wall -Werror
@@ -68,6 +68,9 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.bpf.h) $(wildcard $(WIRE:%=in
 		vmlinux/$(ARCH)/vmlinux.h | $(BUILD)/.tools
 	@mkdir -p $(@D)
 	$(call say,BPF ,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+# Compare-and-exchange is an instruction of this one.
+$(BUILD)/bpf/madvise.bpf.o: BPF_CFLAGS += -mcpu=v3
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
