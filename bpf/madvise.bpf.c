@@ -375,6 +375,9 @@ static __always_inline __u32 runtime_cause(struct pt_regs *regs, const struct gc
 		return GCTAP_MADVISE_FORCED;
 	if ((marks & GCTAP_MADVISE_MARK_SCAVENGE) && (marks & (GCTAP_MADVISE_MARK_ALLOC | GCTAP_MADVISE_MARK_GROW)))
 		return limit_or_growth(process, bias);
+	/* What the runtime says of memory that it has just got. */
+	if (marks & GCTAP_MADVISE_MARK_GROW)
+		return GCTAP_MADVISE_GROWTH;
 	if (marks & GCTAP_MADVISE_MARK_ALLOC)
 		return GCTAP_MADVISE_REUSE;
 	/* Threads that C started have no frame pointers at their root; there the walk ends with a fault too. */
@@ -420,6 +423,7 @@ static __always_inline int call_begin(struct task_struct *task)
 
 	if (!process || process->execs > process->execs_allowed)
 		return 0;
+	process->start_ns = task->group_leader->start_boottime;
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	call.pid_tgid = pid_tgid;
 	call.address = CALL_ADDRESS(regs);

@@ -57,6 +57,7 @@ struct gctap_madvise_process {
 	__u32 nr_ranges;
 	__u32 execs_allowed; /* accounted until the process has made more: 1 for a command before its exec, else 0 */
 	__u64 execs;	     /* made since the process was added; the kernel side counts */
+	__u64 start_ns;	     /* group leader's start_boottime, by the kernel side; 0 before its first call */
 	struct gctap_madvise_range ranges[GCTAP_MADVISE_RANGES_MAX];
 };
 
@@ -124,7 +125,7 @@ enum gctap_madvise_loss {
 };
 
 _Static_assert(sizeof(struct gctap_madvise_range) == 24, "wire size");
-_Static_assert(sizeof(struct gctap_madvise_process) == 104 + 24 * GCTAP_MADVISE_RANGES_MAX, "wire size");
+_Static_assert(sizeof(struct gctap_madvise_process) == 112 + 24 * GCTAP_MADVISE_RANGES_MAX, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_key) == 16, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_sum) == 88 + 8 * GCTAP_MADVISE_BUCKETS, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_error_key) == 24, "wire size");

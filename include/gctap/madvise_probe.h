@@ -73,6 +73,9 @@ int madvise_probe_add(struct madvise_probe *probe, uint32_t pid, const struct gc
 /* How often the process has executed another program since it was added; -ENOENT if it was not. */
 int madvise_probe_execs(const struct madvise_probe *probe, uint32_t pid, uint32_t *execs);
 
+/* When it was started, on CLOCK_BOOTTIME as the kernel keeps it; 0 before its first call. -ENOENT as above. */
+int madvise_probe_start(const struct madvise_probe *probe, uint32_t pid, uint64_t *start_ns);
+
 /* Calls that return from here on do not count. What was summed up stays. */
 void madvise_probe_remove(struct madvise_probe *probe, uint32_t pid);
 

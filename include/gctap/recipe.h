@@ -33,7 +33,7 @@ enum recipe_format {
 enum recipe_unit { /* of recipe_item.raw */
 		   RECIPE_UNIT_NONE,
 		   RECIPE_UNIT_NANOSECONDS,
-	RECIPE_UNIT_BYTES,	 /* shown as KiB or MB: shifted right by scale_shift */
+		   RECIPE_UNIT_BYTES,	 /* shown as KiB or MB: shifted right by scale_shift */
 		   RECIPE_UNIT_FRACTION, /* a double, shown as percent */
 };
 
@@ -45,7 +45,7 @@ struct recipe_item {
 	expr_id raw;	     /* the quantity behind it, before it was scaled for printing */
 	enum recipe_unit unit;
 	unsigned scale_shift; /* of RECIPE_UNIT_BYTES */
-	expr_id guard; /* EXPR_NONE: always printed; else only when (guard != 0) == guard_truth */
+	expr_id guard;	      /* EXPR_NONE: always printed; else only when (guard != 0) == guard_truth */
 	bool guard_truth;
 };
 

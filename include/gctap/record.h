@@ -65,7 +65,9 @@ extern const struct record_type record_header;	 /* first line of a stream */
 extern const struct record_type record_process;	 /* a process came into view */
 extern const struct record_type record_gc_cycle; /* one garbage collection */
 extern const struct record_type record_scavenge; /* what the runtime gave back */
-extern const struct record_type record_gap;	 /* cycle numbers that were not seen */
+extern const struct record_type record_madvise_summary, record_madvise, record_madvise_call;
+extern const struct record_type record_refault; /* of what was given back, what came back */
+extern const struct record_type record_gap;	/* cycle numbers that were not seen */
 extern const struct record_type record_process_end;
 extern const struct record_type record_totals; /* last line of a stream */
 

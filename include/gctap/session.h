@@ -18,10 +18,15 @@
 struct session;
 
 struct session_options {
-	bool scavenge; /* also take the scavtrace lines: two more probes */
-	bool trigger;  /* also take why and from where each cycle began: one more probe */
-	bool origins;  /* records carry "[pid comm]" */
-	bool single;   /* no more than one process will be added, and no file: the kernel side filters by its pid */
+	bool cycles;		      /* the gctrace lines; without, programs that are not Go can be added as well */
+	bool scavenge;		      /* also take the scavtrace lines: two more probes */
+	bool trigger;		      /* also take why and from where each cycle began: one more probe */
+	bool madvise;		      /* the sums of madvise calls, of processes that are added by pid */
+	bool madvise_events;	      /* and each call */
+	bool madvise_refault;	      /* and what came back of what was given back */
+	uint64_t madvise_interval_ns; /* sums in intervals of this length as well; 0: only in all */
+	bool origins;		      /* records carry "[pid comm]" */
+	bool single; /* no more than one process will be added, and no file: the kernel side filters by its pid */
 	uint64_t cycles_max; /* record no more than that many cycles; 0: no limit */
 	size_t ring_bytes;   /* 0: default */
 	/*
@@ -72,6 +77,9 @@ uint64_t session_cycles(const struct session *session);
 
 /* Detaches, takes what is still in the ring, writes the ends of processes and the totals. */
 int session_finish(struct session *session);
+
+/* How madvise calls are seen, "fentry" or the like; NULL when they were not asked for. */
+const char *session_madvise_way(const struct session *session);
 
 /* Go version of the (first) binary, or NULL. */
 const char *session_go_version(const struct session *session);

@@ -165,9 +165,12 @@ static int spawn(struct run *run, struct target **target, struct failure *failur
 
 static int start(struct run *run, struct failure *failure)
 {
-	struct session_options session = {
-		.single = true, .on_record = on_record, .on_note = cli_note, .on_reread = on_reread, .context = run
-	};
+	struct session_options session = { .cycles = true,
+					   .single = true,
+					   .on_record = on_record,
+					   .on_note = cli_note,
+					   .on_reread = on_reread,
+					   .context = run };
 	struct trace_reader_handler handler = { .line = on_line, .text = on_text, .context = run };
 	struct target *target = NULL;
 	int error;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "emitter.h"
+#include "table.h"
 
 #define NS_PER_SECOND 1000000000u
 
@@ -37,9 +38,13 @@ static void append_prefix(struct line *line, const struct output_options *option
 
 static void emit_record(struct line *line, const struct output_options *options, const struct record *record)
 {
-	if (!record->text)
+	if (!record->text && !table_has(record))
 		return;
 	append_prefix(line, options, record);
+	if (!record->text) {
+		table_append(line, record);
+		return;
+	}
 	line_append_clean(line, record->text, true);
 	line_append_byte(line, '\n');
 }

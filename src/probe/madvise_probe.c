@@ -90,6 +90,7 @@ int madvise_probe_add(struct madvise_probe *probe, uint32_t pid, const struct gc
 	if (!pid || !process_valid(process))
 		return failure_set(failure, -EINVAL, "not valid addresses to account for madvise by");
 	added.execs = 0;
+	added.start_ns = 0;
 	if (!bpf_map_update_elem(processes_fd(probe), &pid, &added, BPF_ANY))
 		return 0;
 	if (errno == E2BIG)
@@ -105,6 +106,16 @@ int madvise_probe_execs(const struct madvise_probe *probe, uint32_t pid, uint32_
 	if (bpf_map_lookup_elem(processes_fd(probe), &pid, &process))
 		return -errno;
 	*execs = process.execs;
+	return 0;
+}
+
+int madvise_probe_start(const struct madvise_probe *probe, uint32_t pid, uint64_t *start_ns)
+{
+	struct gctap_madvise_process process;
+
+	if (bpf_map_lookup_elem(processes_fd(probe), &pid, &process))
+		return -errno;
+	*start_ns = process.start_ns;
 	return 0;
 }
 

@@ -21,6 +21,8 @@ static const struct record_field header_fields[] = {
 	  "The kernel's random boot identifier; ktime_ns values compare only within one boot." },
 	{ "kernel", VALUE_TEXT, "", "Release of the running kernel." },
 	{ "options", VALUE_TEXT, "", "The command line that was given." },
+	{ "madvise_attach", VALUE_TEXT, "",
+	  "How madvise calls are seen: fentry, tracepoint or tp_btf; null where they were not asked for." },
 };
 
 static const struct record_field process_fields[] = {
@@ -124,6 +126,105 @@ static const struct record_field scavenge_fields[] = {
 	{ "unknown", VALUE_TEXTS, "", "Names of the fields that could not be read." },
 };
 
+#define WHOSE_FIELDS                                                                                                   \
+	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },                                       \
+		{ "start_ns", VALUE_UNSIGNED, "ns",                                                                    \
+		  "Start of the process on CLOCK_BOOTTIME; with the pid it identifies the process." },                 \
+	{                                                                                                              \
+		"comm", VALUE_TEXT, "", "The kernel's short name of the process."                                      \
+	}
+
+#define PERIOD_FIELDS                                                                                                  \
+	{ "ktime_ns", VALUE_UNSIGNED, "ns", "The end of the period, on CLOCK_MONOTONIC." },                            \
+		{ "wall_ns", VALUE_UNSIGNED, "ns", "The same moment on CLOCK_REALTIME, since 1970." }, WHOSE_FIELDS,   \
+		{ "period", VALUE_TEXT, "", "interval: since the record before; total: since the accounting began." }, \
+	{                                                                                                              \
+		"period_ns", VALUE_UNSIGNED, "ns", "Length of the period."                                             \
+	}
+
+#define CALL_FIELDS                                                                                                    \
+	{ "advice", VALUE_TEXT, "", "MADV_DONTNEED, MADV_FREE ...; null for a number that has no name." },             \
+		{ "advice_number", VALUE_SIGNED, "", "The same as a number." },                                        \
+		{ "cause", VALUE_TEXT, "",                                                                             \
+		  "Why, by the stack of the caller: background (scavenger), forced (debug.FreeOSMemory), "             \
+		  "memory_limit, heap_growth, allocator_reuse, runtime_other, go_program (a system call of the "       \
+		  "program itself), not_go (C, cgo, or no Go program), unknown." },                                    \
+	{                                                                                                              \
+		"releases", VALUE_BOOL, "", "Whether the advice gives memory back: DONTNEED and FREE."                 \
+	}
+
+#define FREED_FIELDS                                                                                                   \
+	{ "freed_bytes", VALUE_SIGNED, "bytes",                                                                        \
+	  "Memory that the process had resident before, less what it has after; MADV_FREE frees nothing at once." },   \
+		{ "freed_file_bytes", VALUE_SIGNED, "bytes", "Of it, pages of files." },                               \
+		{ "freed_anon_bytes", VALUE_SIGNED, "bytes", "Of it, anonymous pages." },                              \
+		{ "freed_swap_bytes", VALUE_SIGNED, "bytes", "Pages freed in swap; not part of freed_bytes." },        \
+	{                                                                                                              \
+		"freed_shmem_bytes", VALUE_SIGNED, "bytes", "Of freed_bytes, shared memory."                           \
+	}
+
+static const struct record_field madvise_fields[] = {
+	PERIOD_FIELDS,
+	CALL_FIELDS,
+	{ "calls", VALUE_UNSIGNED, "calls", "Calls that have returned, failed ones too." },
+	{ "asked_bytes", VALUE_UNSIGNED, "bytes", "Length of their ranges, in whole pages." },
+	{ "errors", VALUE_UNSIGNED, "calls", "Calls that failed." },
+	{ "error_asked_bytes", VALUE_UNSIGNED, "bytes", "Length of their ranges." },
+	{ "error_names", VALUE_TEXTS, "", "How they failed, as ERRNO=count." },
+	FREED_FIELDS,
+	{ "migrated_calls", VALUE_UNSIGNED, "calls",
+	  "Calls during which the thread changed the CPU: for each, freed can be off by a batch of the kernel's "
+	  "counters." },
+	{ "latency_mean_ns", VALUE_UNSIGNED, "ns", "Time in the call, mean." },
+	{ "latency_p50_ns", VALUE_UNSIGNED, "ns", "Half of the calls took at most that long (end of a bucket)." },
+	{ "latency_p99_ns", VALUE_UNSIGNED, "ns", "99 of 100 calls took at most that long (end of a bucket)." },
+	{ "latency_max_ns", VALUE_UNSIGNED, "ns",
+	  "The longest; of an interval only known when it is the longest so far." },
+	{ "latency_histogram", VALUE_TEXTS, "", "As FROM=count: calls that took from FROM ns to twice that." },
+};
+
+static const struct record_field madvise_summary_fields[] = {
+	PERIOD_FIELDS,
+	{ "calls", VALUE_UNSIGNED, "calls", "Calls of madvise that have returned." },
+	{ "released_asked_bytes", VALUE_UNSIGNED, "bytes", "Length of the ranges of MADV_DONTNEED and MADV_FREE." },
+	{ "released_freed_bytes", VALUE_SIGNED, "bytes", "What these calls really freed." },
+	{ "freed_error_bytes", VALUE_UNSIGNED, "bytes",
+	  "What that can be off by for calls that changed the CPU; beyond it, for what other threads did meanwhile. "
+	  "Null where the kernel's counters can only be read roughly." },
+	{ "rss_bytes", VALUE_UNSIGNED, "bytes", "Resident memory at the end of the period (smaps_rollup)." },
+	{ "anonymous_bytes", VALUE_UNSIGNED, "bytes", "Of it, anonymous." },
+	{ "lazy_free_bytes", VALUE_UNSIGNED, "bytes",
+	  "Of it, given back with MADV_FREE: the kernel takes it when it needs it." },
+	{ "anonymous_huge_bytes", VALUE_UNSIGNED, "bytes", "Of it, in huge pages." },
+	{ "swap_bytes", VALUE_UNSIGNED, "bytes", "Swapped out." },
+};
+
+static const struct record_field madvise_call_fields[] = {
+	{ "ktime_ns", VALUE_UNSIGNED, "ns", "The beginning of the call, on CLOCK_MONOTONIC." },
+	{ "wall_ns", VALUE_UNSIGNED, "ns", "The same moment on CLOCK_REALTIME, since 1970." },
+	WHOSE_FIELDS,
+	{ "tid", VALUE_UNSIGNED, "", "Thread that called." },
+	CALL_FIELDS,
+	{ "address", VALUE_UNSIGNED, "address", "Start of the range." },
+	{ "asked_bytes", VALUE_UNSIGNED, "bytes", "Length of the range, in whole pages." },
+	{ "error", VALUE_TEXT, "", "How the call failed; null when it did not." },
+	{ "duration_ns", VALUE_UNSIGNED, "ns", "Time in the call." },
+	FREED_FIELDS,
+};
+
+static const struct record_field refault_fields[] = {
+	PERIOD_FIELDS,
+	{ "released_bytes", VALUE_UNSIGNED, "bytes", "Length of the ranges given back that are watched." },
+	{ "unwatched_bytes", VALUE_UNSIGNED, "bytes",
+	  "Length of those that are not: too many at a time, or not heard of." },
+	{ "judged_1s_bytes", VALUE_UNSIGNED, "bytes", "Of the watched, what was released at least 1 s ago ..." },
+	{ "returned_1s_bytes", VALUE_UNSIGNED, "bytes", "... and how much of that was back within 1 s." },
+	{ "judged_10s_bytes", VALUE_UNSIGNED, "bytes", "Of the watched, what was released at least 10 s ago ..." },
+	{ "returned_10s_bytes", VALUE_UNSIGNED, "bytes", "... and how much of that was back within 10 s." },
+	{ "judged_60s_bytes", VALUE_UNSIGNED, "bytes", "Of the watched, what was released at least 60 s ago ..." },
+	{ "returned_60s_bytes", VALUE_UNSIGNED, "bytes", "... and how much of that was back within 60 s." },
+};
+
 static const struct record_field gap_fields[] = {
 	{ "pid", VALUE_UNSIGNED, "", "Process id, in the namespace of gctap." },
 	{ "start_ns", VALUE_UNSIGNED, "ns",
@@ -155,6 +256,11 @@ static const struct record_field totals_fields[] = {
 	  "Cycles lost because the kernel side had no plan for the probe that fired." },
 	{ "window_faults", VALUE_UNSIGNED, "", "Windows of the target's memory that could not be read." },
 	{ "stack_faults", VALUE_UNSIGNED, "", "Stacks that could not be taken." },
+	{ "madvise_calls", VALUE_UNSIGNED, "calls", "Calls of madvise that were accounted for." },
+	{ "madvise_calls_lost", VALUE_UNSIGNED, "calls",
+	  "Calls that are missing in the sums: the kernel side had no room." },
+	{ "madvise_events_dropped", VALUE_UNSIGNED, "calls",
+	  "Single calls that are missing in the stream, but not in the sums: the ring buffer was full." },
 	{ "duration_ns", VALUE_UNSIGNED, "ns", "How long was traced." },
 };
 
@@ -162,6 +268,11 @@ RECORD_TYPE(record_header, "header", header_fields, "First line of a stream.");
 RECORD_TYPE(record_process, "process", process_fields, "A process came into view.");
 RECORD_TYPE(record_gc_cycle, "gc_cycle", gc_cycle_fields, "One garbage collection.");
 RECORD_TYPE(record_scavenge, "scavenge", scavenge_fields, "What the runtime gave back to the kernel.");
+RECORD_TYPE(record_madvise, "madvise", madvise_fields, "Sums over madvise calls of one advice and one cause.");
+RECORD_TYPE(record_madvise_summary, "madvise_summary", madvise_summary_fields,
+	    "All that a process gave back by madvise, and what it has.");
+RECORD_TYPE(record_madvise_call, "madvise_call", madvise_call_fields, "One call of madvise.");
+RECORD_TYPE(record_refault, "refault", refault_fields, "How much of what was given back came back.");
 RECORD_TYPE(record_gap, "gap", gap_fields, "Cycle numbers that were not seen.");
 RECORD_TYPE(record_process_end, "process_end", process_end_fields, "Nothing more comes from a process.");
 RECORD_TYPE(record_totals, "totals", totals_fields, "Last line of a stream: what was seen and what was lost.");

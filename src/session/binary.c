@@ -7,24 +7,32 @@
 
 #define PAGE_MASK 0xfffull
 
-static int read_binary(struct binary *binary, int fd, struct failure *failure)
+static int read_go(struct binary *binary, bool cycles, struct failure *failure)
+{
+	int error = gobin_open(binary->image, &binary->gobin, failure);
+
+	if (error == -ENOEXEC && !cycles)
+		return 0;
+	if (error)
+		return error;
+	if (gobin_version(binary->gobin, binary->version, sizeof(binary->version)))
+		binary->version[0] = '\0';
+	if (gobin_build_id(binary->gobin, binary->build_id, sizeof(binary->build_id)))
+		binary->build_id[0] = '\0';
+	if (!cycles)
+		return 0;
+	error = recipe_solve_gctrace(binary->gobin, &binary->recipe, failure);
+	return error ? error : gc_layout_learn(binary->recipe, &binary->layout, failure);
+}
+
+static int read_binary(struct binary *binary, int fd, bool cycles, struct failure *failure)
 {
 	int error = image_open_fd(fd, &binary->image, failure);
 
-	if (!error)
-		error = gobin_open(binary->image, &binary->gobin, failure);
-	if (!error)
-		error = recipe_solve_gctrace(binary->gobin, &binary->recipe, failure);
-	if (!error)
-		error = gc_layout_learn(binary->recipe, &binary->layout, failure);
-	if (!error && gobin_version(binary->gobin, binary->version, sizeof(binary->version)))
-		binary->version[0] = '\0';
-	if (!error && gobin_build_id(binary->gobin, binary->build_id, sizeof(binary->build_id)))
-		binary->build_id[0] = '\0';
-	return error;
+	return error ? error : read_go(binary, cycles, failure);
 }
 
-int binary_open(int fd, struct file_id id, const char *path, struct binary **out, struct failure *failure)
+int binary_open(int fd, struct file_id id, const char *path, bool cycles, struct binary **out, struct failure *failure)
 {
 	struct binary *binary = calloc(1, sizeof(*binary));
 	struct failure reason = { "" };
@@ -34,7 +42,7 @@ int binary_open(int fd, struct file_id id, const char *path, struct binary **out
 		return failure_set(failure, -ENOMEM, "out of memory");
 	binary->id = id;
 	snprintf(binary->path, sizeof(binary->path), "%s", path);
-	error = read_binary(binary, fd, &reason);
+	error = read_binary(binary, fd, cycles, &reason);
 	if (error) {
 		failure_set(failure, error, "%.200s: %.300s", path, reason.text);
 		binary_free(binary);

@@ -17,8 +17,8 @@ struct binary {
 	char version[64];   /* "" when unknown */
 	char build_id[128]; /* likewise */
 	struct image *image;
-	struct gobin *gobin;
-	struct recipe *recipe;
+	struct gobin *gobin;   /* NULL: no Go program */
+	struct recipe *recipe; /* NULL: its cycles were not asked for */
 	struct gc_layout layout;
 	struct scavenge_recipes scavenge; /* solved when asked for */
 	struct scavenge_layout sweep_layout, forced_layout;
@@ -28,8 +28,9 @@ struct binary {
 	unsigned nr_points;
 };
 
-/* @path is for messages. */
-int binary_open(int fd, struct file_id id, const char *path, struct binary **out, struct failure *failure);
+/* @path is for messages. Without @cycles it need not be a Go program. */
+int binary_open(int fd, struct file_id id, const char *path, bool cycles, struct binary **out,
+		struct failure *failure);
 /* The recipes of the scavtrace lines as well. */
 int binary_solve_scavenge(struct binary *binary, struct failure *failure);
 void binary_free(struct binary *binary);

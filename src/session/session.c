@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "accounting.h"
 #include "binary.h"
 #include "gctap/cycle_gap.h"
 #include "gctap/probe.h"
@@ -55,7 +56,8 @@ struct point {
 
 struct session {
 	struct session_options options;
-	struct probe_set *probes;
+	struct probe_set *probes;      /* NULL: cycles were not asked for */
+	struct accounting *accounting; /* NULL: madvise calls were not asked for */
 	struct binary *binaries;
 	struct process *buckets[PROCESS_BUCKETS];
 	struct process *named;
@@ -100,11 +102,45 @@ static void emit(struct session *session, const struct record *record)
 		session->answer = session->options.on_record(record, session->options.context);
 }
 
+static int watch_ring(struct session *session, int fd, struct failure *failure)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (epoll_ctl(session->epoll, EPOLL_CTL_ADD, fd, &event))
+		return failure_set(failure, -errno, "cannot watch the ring buffer: %s", strerror(errno));
+	return 0;
+}
+
+static int open_probes(struct session *session, struct failure *failure)
+{
+	struct probe_options options = { .ring_bytes = session->options.ring_bytes };
+	int error = probe_set_new(&options, &session->probes, failure);
+
+	return error ? error : watch_ring(session, probe_set_fd(session->probes), failure);
+}
+
+static void emit_accounted(const struct record *record, void *context)
+{
+	emit(context, record);
+}
+
+static int open_accounting(struct session *session, struct failure *failure)
+{
+	struct accounting_options options = { .events = session->options.madvise_events,
+					      .refault = session->options.madvise_refault,
+					      .interval_ns = session->options.madvise_interval_ns,
+					      .ring_bytes = session->options.ring_bytes,
+					      .clock = &session->clock,
+					      .emit = emit_accounted,
+					      .context = session };
+	int error = accounting_new(&options, &session->accounting, failure);
+
+	return error ? error : watch_ring(session, accounting_fd(session->accounting), failure);
+}
+
 int session_new(const struct session_options *options, struct session **out, struct failure *failure)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	struct probe_options probe_options = { .ring_bytes = options->ring_bytes };
-	struct epoll_event event = { .events = EPOLLIN };
 	int error;
 
 	if (!session)
@@ -114,10 +150,11 @@ int session_new(const struct session_options *options, struct session **out, str
 	session->ticks_per_second = (uint64_t)sysconf(_SC_CLK_TCK);
 	session->clock.wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
 	session->epoll = epoll_create1(EPOLL_CLOEXEC);
-	error = session->epoll < 0 ? failure_set(failure, -errno, "cannot create an epoll: %s", strerror(errno))
-				   : probe_set_new(&probe_options, &session->probes, failure);
-	if (!error && epoll_ctl(session->epoll, EPOLL_CTL_ADD, probe_set_fd(session->probes), &event))
-		error = failure_set(failure, -errno, "cannot watch the ring buffer: %s", strerror(errno));
+	error = session->epoll < 0 ? failure_set(failure, -errno, "cannot create an epoll: %s", strerror(errno)) : 0;
+	if (!error && options->cycles)
+		error = open_probes(session, failure);
+	if (!error && options->madvise)
+		error = open_accounting(session, failure);
 	if (error) {
 		session_free(session);
 		return error;
@@ -140,6 +177,7 @@ void session_free(struct session *session)
 	if (!session)
 		return;
 	probe_set_free(session->probes);
+	accounting_free(session->accounting);
 	for (unsigned i = 0; i < PROCESS_BUCKETS; i++) {
 		while (session->buckets[i]) {
 			struct process *process = session->buckets[i];
@@ -170,7 +208,7 @@ static int find_binary(struct session *session, int fd, struct file_id id, const
 			return 0;
 		}
 	}
-	error = binary_open(fd, id, path, out, failure);
+	error = binary_open(fd, id, path, session->options.cycles, out, failure);
 	if (error)
 		return error;
 	(*out)->next = session->binaries;
@@ -249,6 +287,8 @@ static bool cycles_so_far(struct process *process, uint64_t *cycles)
 {
 	const struct recipe *recipe = process->binary->recipe;
 
+	if (!recipe)
+		return false;
 	if (process->target->hold_fd >= 0 || process->restarted) {
 		*cycles = 0;
 		return true;
@@ -274,16 +314,23 @@ static void announce(struct session *session, struct process *process)
 	record_set_text(&record, "exe", binary->path);
 	record_set_text(&record, "go_version", binary->version[0] ? binary->version : NULL);
 	record_set_text(&record, "build_id", binary->build_id[0] ? binary->build_id : NULL);
-	recipe_format_string(binary->recipe, format, sizeof(format));
-	record_set_text(&record, "recipe", format);
-	record_set_unsigned(&record, "probe_address", binary->recipe->probe_address);
+	if (binary->recipe) {
+		recipe_format_string(binary->recipe, format, sizeof(format));
+		record_set_text(&record, "recipe", format);
+		record_set_unsigned(&record, "probe_address", binary->recipe->probe_address);
+	}
 	if (known) {
 		record_set_unsigned(&record, "cycles_so_far", cycles);
 		snprintf(count, sizeof(count), "%" PRIu64, cycles);
 	}
-	if (process->named)
+	if (process->named && binary->recipe)
 		note(session, "%u (%s): %s, %s, %s cycles so far", process->pid, process->comm, binary->path,
 		     binary->version[0] ? binary->version : "Go version unknown", count);
+	else if (process->named)
+		note(session, "%u (%s): %s, %s", process->pid, process->comm, binary->path,
+		     !binary->gobin	  ? "no Go program: causes are not told"
+		     : binary->version[0] ? binary->version
+					  : "Go version unknown");
 	emit(session, &record);
 }
 
@@ -314,6 +361,8 @@ static void end_process(struct session *session, struct process *process, const 
 
 	if (process->ended)
 		return;
+	if (session->accounting)
+		accounting_end(session->accounting, process->pid);
 	process->ended = true;
 	detach_unused(session, process->binary);
 	if (!process->announced)
@@ -394,7 +443,7 @@ static int attach(const struct attachment *to, struct failure *failure)
 	struct gctap_capture capture;
 	int error;
 
-	if (to->binary->nr_points)
+	if (to->binary->nr_points || !options->cycles)
 		return 0;
 	recipe_capture(recipe, recipe->probe_address, &capture);
 	error = add_point(to, POINT_CYCLE, recipe->probe_offset, &capture, failure);
@@ -415,6 +464,16 @@ static void set_origin(const struct session *session, struct process *process)
 {
 	if (session->options.origins)
 		snprintf(process->origin, sizeof(process->origin), "[%u %s]", process->pid, process->comm);
+}
+
+static int account(struct session *session, const struct process *process, struct failure *failure)
+{
+	struct accounting_process accounted = { .pid = process->pid,
+						.comm = process->comm,
+						.origin = process->origin,
+						.before_exec = process->target->hold_fd >= 0 };
+
+	return accounting_add(session->accounting, &accounted, process->binary, failure);
 }
 
 int session_add_process(struct session *session, struct target *target, struct failure *failure)
@@ -442,9 +501,12 @@ int session_add_process(struct session *session, struct target *target, struct f
 	process->scavenged.known = target->spawned;
 	set_origin(session, process);
 	watch(session, target->pidfd, process);
-	return attach(
+	error = attach(
 		&(struct attachment){ session, binary, target->exe_fd, session->options.single ? process->pid : 0 },
 		failure);
+	if (!error && session->accounting)
+		error = account(session, process, failure);
+	return error;
 }
 
 int session_add_file(struct session *session, const char *path, struct failure *failure)
@@ -469,7 +531,7 @@ int session_add_file(struct session *session, const char *path, struct failure *
 
 int session_start(struct session *session, struct failure *failure)
 {
-	int error = probe_set_activate(session->probes, failure);
+	int error = session->probes ? probe_set_activate(session->probes, failure) : 0;
 
 	if (error)
 		return error;
@@ -661,8 +723,10 @@ static int on_event(const struct gctap_event *event, void *context)
 
 static int consume(struct session *session)
 {
-	int taken = probe_set_consume(session->probes, on_event, session);
+	int taken = session->probes ? probe_set_consume(session->probes, on_event, session) : 0;
 
+	if (taken >= 0 && session->accounting && !session->answer)
+		taken = accounting_poll(session->accounting);
 	if (session->answer)
 		return session->answer;
 	return taken < 0 ? taken : 0;
@@ -699,6 +763,19 @@ static void process_gone(struct session *session, struct process *process)
 		forget(session, process);
 }
 
+/* The kernel side stops accounting at an exec; this one has led to the same program. */
+static void check_same_program(struct session *session, const struct process *process)
+{
+	struct failure failure = { "" };
+
+	if (!session->accounting || !accounting_stopped(session->accounting, process->pid))
+		return;
+	note(session, "%u (%s): has executed %s anew: its madvise calls since then do not count", process->pid,
+	     process->comm, process->binary->path);
+	if (accounting_resume(session->accounting, process->pid, process->binary, &failure))
+		note(session, "%u (%s): %s", process->pid, process->comm, failure.text);
+}
+
 /* A process that runs another program by now is traced no longer. */
 static void check_exec(struct session *session)
 {
@@ -713,9 +790,12 @@ static void check_exec(struct session *session)
 		ssize_t length;
 
 		snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
-		if (process->ended || process->target->hold_fd >= 0 || stat(link, &status) ||
-		    (status.st_dev == process->binary->id.device && status.st_ino == process->binary->id.inode))
+		if (process->ended || process->target->hold_fd >= 0 || stat(link, &status))
 			continue;
+		if (status.st_dev == process->binary->id.device && status.st_ino == process->binary->id.inode) {
+			check_same_program(session, process);
+			continue;
+		}
 		length = readlink(link, path, sizeof(path) - 1);
 		if (length < 0 || !target_alive(process->target))
 			continue;
@@ -771,6 +851,23 @@ uint64_t session_cycles(const struct session *session)
 	return session->cycles;
 }
 
+static void set_accounting_totals(struct session *session, struct record *record)
+{
+	struct accounting_totals totals;
+
+	accounting_totals(session->accounting, &totals);
+	record_set_unsigned(record, "madvise_calls", totals.calls);
+	record_set_unsigned(record, "madvise_calls_lost", totals.calls_lost);
+	record_set_unsigned(record, "madvise_events_dropped", totals.events_dropped);
+	if (totals.calls_lost)
+		note(session, "%" PRIu64 " madvise calls are in no sum: the kernel side had no room for them",
+		     totals.calls_lost);
+	if (totals.events_dropped && session->options.madvise_events)
+		note(session,
+		     "%" PRIu64 " madvise calls were not shown singly: the ring buffer was full (see --buffer)",
+		     totals.events_dropped);
+}
+
 static void emit_totals(struct session *session)
 {
 	uint64_t drops[GCTAP_DROP_COUNT] = { 0 };
@@ -782,12 +879,14 @@ static void emit_totals(struct session *session)
 	record_set_unsigned(&record, "processes", session->processes);
 	record_set_unsigned(&record, "gaps", session->gaps);
 	record_set_unsigned(&record, "missing_cycles", session->missing);
-	if (!probe_set_drops(session->probes, drops)) {
+	if (session->probes && !probe_set_drops(session->probes, drops)) {
 		record_set_unsigned(&record, "dropped_ring_full", drops[GCTAP_DROP_RING_FULL]);
 		record_set_unsigned(&record, "dropped_no_capture", drops[GCTAP_DROP_NO_CAPTURE]);
 		record_set_unsigned(&record, "window_faults", drops[GCTAP_DROP_WINDOW_FAULT]);
 		record_set_unsigned(&record, "stack_faults", drops[GCTAP_DROP_STACK]);
 	}
+	if (session->accounting)
+		set_accounting_totals(session, &record);
 	record_set_unsigned(&record, "duration_ns", clock_ns(CLOCK_MONOTONIC) - session->started_ns);
 	if (drops[GCTAP_DROP_RING_FULL])
 		note(session, "%" PRIu64 " events were lost: the ring buffer was full", drops[GCTAP_DROP_RING_FULL]);
@@ -810,6 +909,11 @@ int session_finish(struct session *session)
 			end_process(session, process, "detached", false, 0);
 	emit_totals(session);
 	return error ? error : session->answer;
+}
+
+const char *session_madvise_way(const struct session *session)
+{
+	return session->accounting ? accounting_way(session->accounting) : NULL;
 }
 
 const char *session_go_version(const struct session *session)
