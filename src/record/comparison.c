@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace_field.h"
+
 #define FIRST_SLOTS 1024
 
 enum side { SIDE_GCTAP, SIDE_RUNTIME, SIDE_REREAD };
@@ -132,18 +134,7 @@ static struct comparison_field *field_of(struct comparison_result *result, const
 	return field;
 }
 
-static const struct trace_field *find_field(const struct trace_field *fields, int nr_fields, const char *name)
-{
-	for (int i = 0; i < nr_fields; i++) {
-		if (strcmp(fields[i].name, name) == 0)
-			return &fields[i];
-	}
-	return NULL;
-}
-
-enum field_state { FIELD_EQUAL, FIELD_DIFFERING, FIELD_MISSING, FIELD_MOVED };
-
-static void count_field(struct comparison_result *result, const char *name, enum field_state state,
+static void count_field(struct comparison_result *result, const char *name, enum trace_field_state state,
 			struct comparison_difference *difference)
 {
 	struct comparison_field *field = field_of(result, name);
@@ -156,23 +147,6 @@ static void count_field(struct comparison_result *result, const char *name, enum
 	}
 	if (difference && state != FIELD_EQUAL && difference->nr_fields < TRACE_FIELDS_MAX)
 		snprintf(difference->fields[difference->nr_fields++], sizeof(difference->fields[0]), "%s", name);
-}
-
-static bool is_unknown(const struct trace_field *field)
-{
-	return field->length == 1 && *field->text == '?';
-}
-
-/* A flag that one side lacks differs; any other field that one side lacks is missing. */
-static enum field_state compare_field(const struct trace_field *mine, const struct trace_field *other)
-{
-	if (!other)
-		return mine->flag ? FIELD_DIFFERING : FIELD_MISSING;
-	if (is_unknown(mine) != is_unknown(other))
-		return FIELD_MISSING;
-	if (mine->length == other->length && memcmp(mine->text, other->text, mine->length) == 0)
-		return FIELD_EQUAL;
-	return FIELD_DIFFERING;
 }
 
 static const struct open_line *next_of_side(const struct open_line *line, enum side side)
@@ -189,10 +163,10 @@ static bool read_again(const struct open_line *line, const char *name, const str
 
 	for (line = next_of_side(line, SIDE_REREAD); line; line = next_of_side(line->next, SIDE_REREAD)) {
 		int nr_again = trace_line_split(line->text, again);
-		const struct trace_field *field = nr_again < 0 ? NULL : find_field(again, nr_again, name);
+		const struct trace_field *field = nr_again < 0 ? NULL : trace_field_find(again, nr_again, name);
 
 		if (nr_again >= 0 &&
-		    (printed && field ? compare_field(printed, field) == FIELD_EQUAL : printed == field))
+		    (printed && field ? trace_field_compare(printed, field) == FIELD_EQUAL : printed == field))
 			return true;
 	}
 	return false;
@@ -215,7 +189,7 @@ static bool compare_fields(struct comparison_result *result, const struct pair *
 	struct trace_field mine[TRACE_FIELDS_MAX], other[TRACE_FIELDS_MAX];
 	int nr_mine = trace_line_split(pair->gctap, mine), nr_other = trace_line_split(pair->runtime, other);
 	unsigned moved = 0;
-	bool forced = nr_other >= 0 && find_field(other, nr_other, "forced");
+	bool forced = nr_other >= 0 && trace_field_find(other, nr_other, "forced");
 
 	result->forced += forced;
 	if (nr_mine < 0 || nr_other < 0) {
@@ -223,7 +197,8 @@ static bool compare_fields(struct comparison_result *result, const struct pair *
 		return false;
 	}
 	for (int i = 0; i < nr_other; i++) {
-		enum field_state state = compare_field(&other[i], find_field(mine, nr_mine, other[i].name));
+		enum trace_field_state state =
+			trace_field_compare(&other[i], trace_field_find(mine, nr_mine, other[i].name));
 
 		if (state == FIELD_DIFFERING && read_again(pair->lines, other[i].name, &other[i]))
 			state = FIELD_MOVED;
@@ -231,9 +206,9 @@ static bool compare_fields(struct comparison_result *result, const struct pair *
 		count_field(result, other[i].name, state, difference);
 	}
 	for (int i = 0; i < nr_mine; i++) {
-		enum field_state state = compare_field(&mine[i], NULL);
+		enum trace_field_state state = trace_field_compare(&mine[i], NULL);
 
-		if (find_field(other, nr_other, mine[i].name))
+		if (trace_field_find(other, nr_other, mine[i].name))
 			continue;
 		if (state == FIELD_DIFFERING && read_again(pair->lines, mine[i].name, NULL))
 			state = FIELD_MOVED;
@@ -241,7 +216,7 @@ static bool compare_fields(struct comparison_result *result, const struct pair *
 		count_field(result, mine[i].name, state, difference);
 	}
 	/* Both sides agree as well that a cycle was not forced. */
-	if (!forced && !find_field(mine, nr_mine, "forced"))
+	if (!forced && !trace_field_find(mine, nr_mine, "forced"))
 		count_field(result, "forced", FIELD_EQUAL, NULL);
 	if (difference && !difference->nr_fields)
 		count_field(result, "text", FIELD_DIFFERING, difference);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace_field.h"
+
 #define NUMBER_MAX 24 /* digits and a point; 2^64 has 20 */
 #define WORDS_MAX  64 /* bytes of a label or a note */
 
@@ -24,7 +26,7 @@ const struct token_rule trace_rules[] = {
 	[4] = { TOKEN_LITERAL, "s ", 5, 0 },
 	[5] = { TOKEN_INTEGER, "cpu_percent", 6, 0 },
 	[6] = { TOKEN_LITERAL, "%", 7, 0 },
-	[7] = { TOKEN_NOTE, NULL, 7, 8 },
+	[7] = { TOKEN_NOTE, "()", 7, 8 },
 	[8] = { TOKEN_LITERAL, ": ", 9, 0 },
 	[9] = { TOKEN_MILLISECONDS, "clock_sweep_term", 10, 0 },
 	[10] = { TOKEN_LITERAL, "+", 11, 0 },
@@ -51,7 +53,7 @@ const struct token_rule trace_rules[] = {
 	[31] = { TOKEN_INTEGER, NULL, 32, 0 },
 	[32] = { TOKEN_LABEL, NULL, 31, 33 },
 	[33] = { TOKEN_LITERAL, " P", 34, 0 },
-	[34] = { TOKEN_NOTE, NULL, 34, 35 },
+	[34] = { TOKEN_NOTE, "()", 34, 35 },
 	[35] = { TOKEN_END, NULL, 0, 0 },
 };
 
@@ -119,49 +121,49 @@ static int label_length(const char *at, const char *end)
 	return 0;
 }
 
-/* " (", anything but a newline or another parenthesis, ")". */
-static int note_length(const char *at, const char *end)
+/* A blank, the opening bracket, anything but a newline or another bracket, the closing one. */
+static int note_length(const char *brackets, const char *at, const char *end)
 {
 	const char *from = at, *limit = end - at > WORDS_MAX ? at + WORDS_MAX : end;
-	int opening = literal_length(" (", at, end);
+	const char start[] = { ' ', brackets[0], '\0' };
+	int opening = literal_length(start, at, end);
 
 	if (opening <= 0)
 		return opening;
-	for (at += opening; at < limit && !strchr("()\n", *at); at++)
+	for (at += opening; at < limit && *at != '\n' && *at && !strchr(brackets, *at); at++)
 		;
 	if (at == end)
 		return NEEDS_MORE;
-	return at < limit && *at == ')' ? (int)(at + 1 - from) : 0;
+	return at < limit && *at == brackets[1] ? (int)(at + 1 - from) : 0;
 }
 
-int trace_token_length(int rule, const char *at, const char *end)
+int trace_token_length(const struct token_rule *rule, const char *at, const char *end)
 {
-	enum token token = trace_rules[rule].token;
-
-	switch (token) {
-	case TOKEN_LITERAL: return literal_length(trace_rules[rule].text, at, end);
+	switch (rule->token) {
+	case TOKEN_LITERAL: return literal_length(rule->text, at, end);
 	case TOKEN_LABEL: return label_length(at, end);
-	case TOKEN_NOTE: return note_length(at, end);
+	case TOKEN_NOTE: return note_length(rule->text, at, end);
 	case TOKEN_END: return literal_length("\n", at, end);
-	default: return number_length(token, at, end);
+	default: return number_length(rule->token, at, end);
 	}
 }
 
-void trace_grammar_match(const char *text, size_t size, bool unknowns, struct trace_match *match)
+void trace_grammar_match(const struct token_rule *rules, const char *text, size_t size, bool unknowns,
+			 struct trace_match *match)
 {
 	const char *at = text, *end = text + (size > TRACE_LINE_MAX ? TRACE_LINE_MAX : size);
 	int rule = 0;
 
 	match->nr_tokens = 0;
 	for (;;) {
-		int length = trace_token_length(rule, at, end);
+		int length = trace_token_length(&rules[rule], at, end);
 
-		if (length == 0 && unknowns && trace_token_is_number(trace_rules[rule].token) && *at == '?')
+		if (length == 0 && unknowns && trace_token_is_number(rules[rule].token) && *at == '?')
 			length = 1;
 		match->rule = rule;
 		match->length = (size_t)(at - text);
-		if (length == 0 && trace_rules[rule].other) {
-			rule = trace_rules[rule].other;
+		if (length == 0 && rules[rule].other) {
+			rule = rules[rule].other;
 			continue;
 		}
 		if (length == 0 || match->nr_tokens == TRACE_TOKENS_MAX) {
@@ -178,11 +180,33 @@ void trace_grammar_match(const char *text, size_t size, bool unknowns, struct tr
 			.length = (uint16_t)length,
 		};
 		at += length;
-		if (trace_rules[rule].token == TOKEN_END) {
+		if (rules[rule].token == TOKEN_END) {
 			match->verdict = TRACE_WHOLE;
 			match->length = (size_t)(at - text);
 			return;
 		}
-		rule = trace_rules[rule].next;
+		rule = rules[rule].next;
 	}
+}
+
+bool trace_grammar_match_line(const struct token_rule *rules, const char *text, struct trace_match *match)
+{
+	size_t length = strlen(text);
+	char line[TRACE_LINE_MAX + 1];
+
+	if (length >= TRACE_LINE_MAX)
+		return false;
+	memcpy(line, text, length);
+	line[length] = '\n';
+	trace_grammar_match(rules, line, length + 1, true, match);
+	return match->verdict == TRACE_WHOLE && match->length == length + 1;
+}
+
+void trace_grammar_flag(const char *text, const struct trace_token *note, struct trace_field *field)
+{
+	/* without " (" and ")" */
+	field->text = text + note->start + 2;
+	field->length = note->length - 3u;
+	field->flag = true;
+	trace_field_name(field, field->text, field->length);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * trace_grammar: the form of a gctrace line as a table of tokens, and two ways
- * to run it: straight, and over text into which other lines were written.
+ * trace_grammar: the form of a line as a table of tokens, and two ways to run
+ * it: straight, and (a gctrace line) over text into which other lines were written.
  */
 #ifndef GCTAP_TRACE_GRAMMAR_H
 #define GCTAP_TRACE_GRAMMAR_H
@@ -22,18 +22,19 @@ enum token {
 	TOKEN_SECONDS,	    /* always three decimals */
 	TOKEN_MILLISECONDS, /* the runtime's fmtNSAsMS: two digits that count, or whole */
 	TOKEN_LABEL,	    /* " MB goal, ": names the number before it */
-	TOKEN_NOTE,	    /* " (forced)" */
+	TOKEN_NOTE,	    /* " (forced)", " [controller reset]" */
 	TOKEN_END,	    /* the newline */
 };
 
 struct token_rule {
 	enum token token;
-	const char *text; /* of a literal; of a number its name, NULL: the label behind it names it */
-	int next;	  /* the rule behind it */
-	int other;	  /* the rule to try when this one does not match; 0: none */
+	const char
+		*text; /* of a literal; of a note its brackets; of a number its name, NULL: what is behind names it */
+	int next;      /* the rule behind it */
+	int other;     /* the rule to try when this one does not match; 0: none */
 };
 
-extern const struct token_rule trace_rules[];
+extern const struct token_rule trace_rules[]; /* of a gctrace line */
 
 /* Rules that a reader must know by number. */
 #define TRACE_RULE_CYCLE 1 /* the cycle's number comes next */
@@ -45,7 +46,7 @@ bool trace_token_is_number(enum token token);
  * Bytes of the longest token of @rule at @at; 0: there is none; -1: the text
  * ends at @end before that can be said.
  */
-int trace_token_length(int rule, const char *at, const char *end);
+int trace_token_length(const struct token_rule *rule, const char *at, const char *end);
 
 enum trace_verdict {
 	TRACE_WHOLE,   /* a line up to and with its end */
@@ -67,7 +68,17 @@ struct trace_match {
 };
 
 /* Runs over text that nobody wrote into. With @unknowns "?" is a number too. */
-void trace_grammar_match(const char *text, size_t size, bool unknowns, struct trace_match *match);
+void trace_grammar_match(const struct token_rule *rules, const char *text, size_t size, bool unknowns,
+			 struct trace_match *match);
+
+/*
+ * The same over a line without newline, of which nothing may be left; what is not known may be "?".
+ * Returns false when @text is not such a line.
+ */
+bool trace_grammar_match_line(const struct token_rule *rules, const char *text, struct trace_match *match);
+
+/* What is between the brackets of a note in @text, as a flag: "was odd" is called was_odd. */
+void trace_grammar_flag(const char *text, const struct trace_token *note, struct trace_field *field);
 
 struct trace_cut {
 	size_t start, length; /* the text of others, in the input */

@@ -282,7 +282,7 @@ static bool step(struct trace_reader *reader, bool ended)
 		pass_clean_text(reader, text, (size_t)(line - text));
 		return true;
 	}
-	trace_grammar_match(line, left(reader), false, &match);
+	trace_grammar_match(trace_rules, line, left(reader), false, &match);
 	switch (match.verdict) {
 	case TRACE_WHOLE:
 		pass_line(reader, TRACE_LINE_WHOLE, line, match.length - 1, true);

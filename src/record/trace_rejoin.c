@@ -138,7 +138,7 @@ static void take_tokens(struct rejoin *rejoin, int rule, size_t at)
 
 	do {
 		enum token token = trace_rules[rule].token;
-		int longest = trace_token_length(rule, from, rejoin->text + rejoin->size);
+		int longest = trace_token_length(&trace_rules[rule], from, rejoin->text + rejoin->size);
 
 		if (!trace_token_is_number(token)) {
 			if (longest > 0)

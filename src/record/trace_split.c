@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* trace_split: a line as named fields. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "trace_field.h"
 #include "trace_grammar.h"
 
 static const struct {
@@ -30,11 +30,7 @@ static void name_by_label(struct trace_field *field, const char *label, size_t l
 		label += 3;
 		length -= 3;
 	}
-	if (length >= sizeof(field->name))
-		length = sizeof(field->name) - 1;
-	for (size_t i = 0; i < length; i++)
-		field->name[i] = label[i] > 0 && isalnum((unsigned char)label[i]) ? label[i] : '_';
-	field->name[length] = '\0';
+	trace_field_name(field, label, length);
 }
 
 static void fill_field(struct trace_field *field, const char *text, const struct trace_token *token)
@@ -46,9 +42,7 @@ static void fill_field(struct trace_field *field, const char *text, const struct
 	field->length = token->length;
 	field->flag = rule->token == TOKEN_NOTE;
 	if (field->flag) {
-		/* inside " (" and ")" */
-		field->text += 2;
-		field->length -= 3;
+		trace_grammar_flag(text, token, field);
 		name_by_label(field, field->text, field->length);
 	} else if (rule->text) {
 		strcpy(field->name, rule->text);
@@ -62,17 +56,10 @@ static void fill_field(struct trace_field *field, const char *text, const struct
 
 int trace_line_split(const char *text, struct trace_field fields[TRACE_FIELDS_MAX])
 {
-	size_t length = strlen(text);
-	char line[TRACE_LINE_MAX + 1];
 	struct trace_match match;
 	int nr_fields = 0;
 
-	if (length >= TRACE_LINE_MAX)
-		return -EINVAL;
-	memcpy(line, text, length);
-	line[length] = '\n';
-	trace_grammar_match(line, length + 1, true, &match);
-	if (match.verdict != TRACE_WHOLE || match.length != length + 1)
+	if (!trace_grammar_match_line(trace_rules, text, &match))
 		return -EINVAL;
 	for (size_t i = 0; i < match.nr_tokens && nr_fields < TRACE_FIELDS_MAX; i++) {
 		enum token token = trace_rules[match.tokens[i].rule].token;
