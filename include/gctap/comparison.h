@@ -11,6 +11,7 @@
 #ifndef GCTAP_COMPARISON_H
 #define GCTAP_COMPARISON_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -103,10 +104,12 @@ const char *comparison_verdict_name(enum comparison_verdict verdict);
 void comparison_print(const struct comparison_result *result, FILE *to);
 
 /*
- * One JSON object on one line. @go_version and @binary may be NULL (null). A
- * difference of a cycle that only one side has shows null for the other.
- * 0 or a negative errno.
+ * One JSON object. @go_version and @binary may be NULL (null). A difference of a cycle that only one
+ * side has shows null for the other. NULL when out of memory.
  */
-int comparison_print_json(const struct comparison_result *result, const char *go_version, const char *binary, FILE *to);
+json_t *comparison_json(const struct comparison_result *result, const char *go_version, const char *binary);
+
+/* The object on one line; it is given away. 0 or a negative errno, -ENOMEM where @json is NULL. */
+int comparison_print_json(json_t *json, FILE *to);
 
 #endif

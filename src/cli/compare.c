@@ -258,7 +258,8 @@ static int report(struct run *run)
 	result = comparison_finish(run->comparison);
 	fflush(stderr);
 	if (run->options->json)
-		comparison_print_json(result, session_go_version(run->session), run->options->command[0], stdout);
+		comparison_print_json(
+			comparison_json(result, session_go_version(run->session), run->options->command[0]), stdout);
 	else
 		comparison_print(result, stdout);
 	if (fflush(stdout) || ferror(stdout)) {

@@ -2,11 +2,12 @@
 /* comparison_print: the result for people and for programs. */
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 
 #include "gctap/comparison.h"
 #include "gctap/record.h"
+
+#include "comparison_print.h"
 
 const char *comparison_verdict_name(enum comparison_verdict verdict)
 {
@@ -75,8 +76,7 @@ void comparison_print(const struct comparison_result *result, FILE *to)
 	fprintf(to, "\n%s\n", comparison_verdict_name(result->verdict));
 }
 
-/* Any bytes as a JSON string; NULL as null. */
-static json_t *text_or_null(const char *text)
+json_t *comparison_text_json(const char *text)
 {
 	char *escaped;
 	json_t *string;
@@ -116,28 +116,29 @@ static json_t *differences_json(const struct comparison_result *result)
 			json_array_append_new(names, json_string(difference->fields[j]));
 		json_array_append_new(differences,
 				      json_pack("{s:I, s:b, s:o, s:o, s:o}", "cycle", (json_int_t)difference->cycle,
-						"moved", difference->moved, "gctap", text_or_null(difference->gctap),
-						"runtime", text_or_null(difference->runtime), "fields", names));
+						"moved", difference->moved, "gctap",
+						comparison_text_json(difference->gctap), "runtime",
+						comparison_text_json(difference->runtime), "fields", names));
 	}
 	return differences;
 }
 
-static json_t *result_json(const struct comparison_result *result, const char *go_version, const char *binary)
+json_t *comparison_json(const struct comparison_result *result, const char *go_version, const char *binary)
 {
 	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "type",
-			 "compare", "go_version", text_or_null(go_version), "binary", text_or_null(binary),
-			 "cycles_compared", (json_int_t)result->compared, "cycles_equal", (json_int_t)result->equal,
-			 "cycles_moved", (json_int_t)result->moved, "cycles_differing", (json_int_t)result->differing,
-			 "cycles_only_gctap", (json_int_t)result->only_gctap, "cycles_only_runtime",
-			 (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn, "cycles_torn_away",
-			 (json_int_t)result->torn_away, "forced", (json_int_t)result->forced, "lost_at_exit",
-			 (json_int_t)result->lost_at_exit, "verdict", comparison_verdict_name(result->verdict),
-			 "fields", fields_json(result), "differences", differences_json(result));
+			 "compare", "go_version", comparison_text_json(go_version), "binary",
+			 comparison_text_json(binary), "cycles_compared", (json_int_t)result->compared, "cycles_equal",
+			 (json_int_t)result->equal, "cycles_moved", (json_int_t)result->moved, "cycles_differing",
+			 (json_int_t)result->differing, "cycles_only_gctap", (json_int_t)result->only_gctap,
+			 "cycles_only_runtime", (json_int_t)result->only_runtime, "torn", (json_int_t)result->torn,
+			 "cycles_torn_away", (json_int_t)result->torn_away, "forced", (json_int_t)result->forced,
+			 "lost_at_exit", (json_int_t)result->lost_at_exit, "verdict",
+			 comparison_verdict_name(result->verdict), "fields", fields_json(result), "differences",
+			 differences_json(result));
 }
 
-int comparison_print_json(const struct comparison_result *result, const char *go_version, const char *binary, FILE *to)
+int comparison_print_json(json_t *json, FILE *to)
 {
-	json_t *json = result_json(result, go_version, binary);
 	int error = 0;
 
 	if (!json)

@@ -301,7 +301,7 @@ static void json_is_the_contract(void **state)
 	runtime(comparison, TRACE_LINE_WHOLE, 2, true, "x");
 	result = comparison_finish(comparison);
 	to = open_memstream(&text, &size);
-	assert_int_equal(comparison_print_json(result, "go1.19.8", "/tmp/\xff", to), 0);
+	assert_int_equal(comparison_print_json(comparison_json(result, "go1.19.8", "/tmp/\xff"), to), 0);
 	fclose(to);
 	assert_memory_equal(text, beginning, strlen(beginning));
 	assert_non_null(strstr(text, "\"differences\":[{\"cycle\":2,\"moved\":false,\"gctap\":null,"
@@ -309,7 +309,8 @@ static void json_is_the_contract(void **state)
 	assert_int_equal(strchr(text, '\n') - text, size - 1);
 	free(text);
 	to = fopen("/dev/full", "w");
-	assert_int_equal(comparison_print_json(result, NULL, NULL, to), -ENOSPC);
+	assert_int_equal(comparison_print_json(comparison_json(result, NULL, NULL), to), -ENOSPC);
+	assert_int_equal(comparison_print_json(NULL, to), -ENOMEM);
 	fclose(to);
 	comparison_free(comparison);
 	assert_string_equal(comparison_verdict_name(COMPARISON_EQUAL), "equal");
