@@ -12,6 +12,8 @@
 #include "cli.h"
 #include "gctap/comparison.h"
 #include "gctap/probe.h"
+#include "gctap/release_balance.h"
+#include "gctap/scav_comparison.h"
 #include "gctap/session.h"
 #include "gctap/trace_line.h"
 
@@ -19,11 +21,11 @@
 #define PIPE_BYTES     (1 << 20) /* so that the child seldom waits for us */
 #define CHILD_GRACE_NS 10000000000u
 
-enum { KEY_JSON = 256 };
+enum { KEY_JSON = 256, KEY_SCAV, KEY_MADVISE };
 
 struct options {
 	char **command;
-	bool json, verbose;
+	bool json, scavenge, madvise, verbose;
 	double duration;
 	long count;
 };
@@ -33,6 +35,9 @@ struct run {
 	struct session *session;
 	struct comparison *comparison;
 	struct trace_reader *reader;
+	struct scav_comparison *scavenges; /* NULL: not asked for */
+	struct scav_reader *scav_reader;   /* behind the other reader: takes what that one leaves */
+	struct release_balance balance;
 	pid_t child;
 	int child_stderr, signals;
 	uint64_t start_ns, ending_ns;
@@ -40,6 +45,9 @@ struct run {
 };
 
 static const struct argp_option argp_options[] = {
+	{ "scav", KEY_SCAV, NULL, 0, "the scavtrace lines as well (GODEBUG=scavtrace=1)", 0 },
+	{ "madvise", KEY_MADVISE, NULL, 0,
+	  "with the scavtrace lines, what they say was given back against what the kernel was asked to take", 0 },
 	{ "json", KEY_JSON, NULL, 0, "the result as one JSON object", 0 },
 	{ "duration", 'd', "SECONDS", 0, "end the command (SIGTERM) after that time", 0 },
 	{ "count", 'n', "COUNT", 0, "end the command (SIGTERM) after that many cycles", 0 },
@@ -53,6 +61,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 	switch (key) {
 	case KEY_JSON: options->json = true; break;
+	case KEY_MADVISE: options->madvise = options->scavenge = true; break;
+	case KEY_SCAV: options->scavenge = true; break;
 	case 'd': options->duration = cli_seconds(state, text); break;
 	case 'n': options->count = cli_number(state, text, 1, 1L << 40, "-n"); break;
 	case 'v': options->verbose = true; break;
@@ -96,6 +106,10 @@ static int on_record(const struct record *record, void *context)
 	static int cycle = -1;
 	struct run *run = context;
 
+	if (run->options->madvise)
+		release_balance_add(&run->balance, record);
+	if (record->type == &record_scavenge)
+		return scav_comparison_add_gctap(run->scavenges, record->text);
 	if (record->type != &record_gc_cycle)
 		return 0;
 	if (cycle < 0)
@@ -121,27 +135,46 @@ static void on_line(void *context, const struct trace_line *line)
 		run->error = comparison_add_runtime(run->comparison, line);
 }
 
-static void on_text(void *context, const char *bytes, size_t size)
+static void on_scav_line(void *context, const struct scav_line *line)
+{
+	struct run *run = context;
+
+	if (!run->error)
+		run->error = scav_comparison_add_runtime(run->scavenges, line);
+}
+
+static void pass_text(void *context, const char *bytes, size_t size)
 {
 	(void)context;
 	fwrite(bytes, 1, size, stderr);
 }
 
-/* GODEBUG as it is, and gctrace=1 behind it: the last one counts. */
-static char *godebug(void)
+/* What is left when the gctrace lines are out. */
+static void on_text(void *context, const char *bytes, size_t size)
+{
+	struct run *run = context;
+
+	if (run->scav_reader)
+		scav_reader_feed(run->scav_reader, bytes, size);
+	else
+		pass_text(context, bytes, size);
+}
+
+/* GODEBUG as it is, and what we want behind it: the last one counts. */
+static char *godebug(const struct options *options)
 {
 	const char *inherited = getenv("GODEBUG");
 	char *text;
 
-	if (asprintf(&text, "GODEBUG=%s%sgctrace=1", inherited ? inherited : "", inherited && *inherited ? "," : "") <
-	    0)
+	if (asprintf(&text, "GODEBUG=%s%sgctrace=1%s", inherited ? inherited : "", inherited && *inherited ? "," : "",
+		     options->scavenge ? ",scavtrace=1" : "") < 0)
 		return NULL;
 	return text;
 }
 
 static int spawn(struct run *run, struct target **target, struct failure *failure)
 {
-	char *setting = godebug();
+	char *setting = godebug(run->options);
 	const char *environment[] = { setting, NULL };
 	struct target_spawn_options options = { .argv = run->options->command,
 						.environment = environment,
@@ -167,6 +200,8 @@ static int start(struct run *run, struct failure *failure)
 {
 	struct session_options session = { .cycles = true,
 					   .single = true,
+					   .scavenge = run->options->scavenge,
+					   .madvise = run->options->madvise,
 					   .on_record = on_record,
 					   .on_note = cli_note,
 					   .on_reread = on_reread,
@@ -177,7 +212,13 @@ static int start(struct run *run, struct failure *failure)
 
 	run->comparison = comparison_new();
 	run->reader = trace_reader_new(&handler);
-	if (!run->comparison || !run->reader)
+	if (run->options->scavenge) {
+		struct scav_reader_handler scav = { .line = on_scav_line, .text = pass_text, .context = run };
+
+		run->scavenges = scav_comparison_new();
+		run->scav_reader = scav_reader_new(&scav);
+	}
+	if (!run->comparison || !run->reader || (run->options->scavenge && (!run->scavenges || !run->scav_reader)))
 		return failure_set(failure, -ENOMEM, "out of memory");
 	error = session_new(&session, &run->session, failure);
 	if (!error)
@@ -250,23 +291,66 @@ static int loop(struct run *run)
 	return error ? error : run->error;
 }
 
+/* What was compared; NULL: it was not. */
+struct results {
+	const struct comparison_result *cycles;
+	const struct scav_comparison_result *scavenges;
+	const struct release_balance *balance;
+};
+
+static void print_json(const struct run *run, const struct results *results)
+{
+	json_t *json = comparison_json(results->cycles, session_go_version(run->session), run->options->command[0]);
+
+	if (results->scavenges)
+		json_object_set_new(json, "scav", scav_comparison_json(results->scavenges));
+	if (results->balance)
+		json_object_set_new(json, "released", release_balance_json(results->balance));
+	comparison_print_json(json, stdout);
+}
+
+static void print_tables(const struct results *results)
+{
+	comparison_print(results->cycles, stdout);
+	if (results->scavenges) {
+		putchar('\n');
+		scav_comparison_print(results->scavenges, stdout);
+	}
+	if (results->balance) {
+		putchar('\n');
+		release_balance_print(results->balance, stdout);
+	}
+}
+
+static bool all_equal(const struct results *results)
+{
+	return results->cycles->verdict == COMPARISON_EQUAL &&
+	       (!results->scavenges || results->scavenges->verdict == COMPARISON_EQUAL) &&
+	       (!results->balance || release_balance_holds(results->balance));
+}
+
 static int report(struct run *run)
 {
-	const struct comparison_result *result;
+	struct results results = { NULL };
 
 	trace_reader_end(run->reader);
-	result = comparison_finish(run->comparison);
+	results.cycles = comparison_finish(run->comparison);
+	if (run->scavenges) {
+		scav_reader_end(run->scav_reader);
+		results.scavenges = scav_comparison_finish(run->scavenges);
+	}
+	if (run->options->madvise)
+		results.balance = &run->balance;
 	fflush(stderr);
 	if (run->options->json)
-		comparison_print_json(
-			comparison_json(result, session_go_version(run->session), run->options->command[0]), stdout);
+		print_json(run, &results);
 	else
-		comparison_print(result, stdout);
+		print_tables(&results);
 	if (fflush(stdout) || ferror(stdout)) {
 		cli_note("cannot write the result", NULL);
 		return EXIT_TROUBLE;
 	}
-	return result->verdict == COMPARISON_EQUAL ? EXIT_YES : EXIT_NO;
+	return all_equal(&results) ? EXIT_YES : EXIT_NO;
 }
 
 int command_compare(int argc, char **argv)
@@ -292,6 +376,8 @@ int command_compare(int argc, char **argv)
 	session_free(run.session);
 	trace_reader_free(run.reader);
 	comparison_free(run.comparison);
+	scav_reader_free(run.scav_reader);
+	scav_comparison_free(run.scavenges);
 	close(run.child_stderr);
 	return status;
 }
