@@ -119,6 +119,10 @@ bench-overhead: all
 	@scripts/setup build test bench
 	@scripts/bench-overhead --write
 
+bench-madvise: all $(BUILD)/tests/bench/calls
+	@scripts/setup build test
+	@scripts/bench-madvise --write
+
 bench-solve: all
 	@scripts/setup build test
 	@scripts/bench-solve --write
@@ -148,9 +152,10 @@ help:
 	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target'
 	@echo 'make bench-overhead  what tracing costs the target; writes docs/benchmarks.md'
 	@echo 'make bench-solve     how long a binary takes to be understood; writes docs/benchmarks.md'
+	@echo 'make bench-madvise   what the accounting of madvise calls costs, also others; writes docs/benchmarks.md'
 	@echo 'make test-vm         other kernels in qemu; writes docs/kernels.md'
 	@echo 'make lint            clang-format, clang-tidy, cppcheck'
 	@echo 'make install         PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all unit-tests live-tests demo test test-go test-corpus fuzz bench-overhead bench-solve test-vm lint install clean help
+.PHONY: all unit-tests live-tests demo test test-go test-corpus fuzz bench-overhead bench-solve bench-madvise test-vm lint install clean help

@@ -24,6 +24,7 @@ struct session_options {
 	bool madvise;		      /* the sums of madvise calls, of processes that are added by pid */
 	bool madvise_events;	      /* and each call */
 	bool madvise_refault;	      /* and what came back of what was given back */
+	unsigned madvise_ways; /* bit 1 << enum madvise_way for each that may be tried; 0: all */
 	uint64_t madvise_interval_ns; /* sums in intervals of this length as well; 0: only in all */
 	bool origins;		      /* records carry "[pid comm]" */
 	bool single; /* no more than one process will be added, and no file: the kernel side filters by its pid */

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "cli.h"
+#include "gctap/madvise_probe.h"
 
-enum { KEY_FORMAT = 256, KEY_JSON, KEY_EVENTS, KEY_REFAULT, KEY_BUFFER };
+enum { KEY_FORMAT = 256, KEY_JSON, KEY_EVENTS, KEY_REFAULT, KEY_BUFFER, KEY_ATTACH };
 
 struct options {
 	struct run_options run;
@@ -27,6 +28,8 @@ static const struct argp_option argp_options[] = {
 	{ "output", 'o', "FILE", 0, "write to FILE in place of stdout", 1 },
 	{ "duration", 'd', "SECONDS", 0, "end after that time", 2 },
 	{ "buffer", KEY_BUFFER, "KIB", 0, "size of the ring buffer for single calls (default 1024)", 3 },
+	{ "attach", KEY_ATTACH, "WAY", 0,
+	  "see the calls by fentry, tracepoint or tp_btf and no other way; else the first of them that works", 3 },
 	{ "verbose", 'v', NULL, 0, "how the calls are seen, and libbpf's messages", 3 },
 	{ 0 },
 };
@@ -63,6 +66,15 @@ static bool take_number(struct argp_state *state, struct options *options, const
 	return true;
 }
 
+static unsigned way_named(struct argp_state *state, const char *name)
+{
+	for (unsigned way = 0; way < MADVISE_WAYS; way++)
+		if (!strcmp(name, madvise_way_name(way)))
+			return 1u << way;
+	argp_error(state, "no way '%s': fentry, tracepoint or tp_btf", name);
+	return 0;
+}
+
 static void check_options(struct argp_state *state, struct options *options)
 {
 	struct run_options *run = &options->run;
@@ -94,6 +106,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case 'o': run->output.path = text; break;
 	case 'd': run->duration = cli_seconds(state, text); break;
 	case KEY_BUFFER: run->session.ring_bytes = (size_t)cli_number(state, text, 4, 1 << 20, "--buffer") << 10; break;
+	case KEY_ATTACH: run->session.madvise_ways = way_named(state, text); break;
 	case 'v': run->verbose = true; break;
 	case ARGP_KEY_ARG:
 		if (!take_number(state, options, text))

@@ -114,6 +114,14 @@ static int add_targets(struct run *run, struct failure *failure)
 	return error;
 }
 
+static void note_way(const char *way)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "madvise calls are seen by %s", way);
+	cli_note(text, NULL);
+}
+
 static int start(struct run *run, const char *command_line, struct failure *failure)
 {
 	struct session_options session = run->options->session;
@@ -126,6 +134,8 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 	session.on_note = cli_note;
 	session.context = run;
 	error = session_new(&session, &run->session, failure);
+	if (!error && run->options->verbose && session_madvise_way(run->session))
+		note_way(session_madvise_way(run->session));
 	if (!error)
 		error = add_targets(run, failure);
 	if (!error)

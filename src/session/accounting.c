@@ -71,7 +71,8 @@ int accounting_new(const struct accounting_options *options, struct accounting *
 	struct accounting *accounting = calloc(1, sizeof(*accounting));
 	struct madvise_probe_options probe = { .ring_bytes = options->ring_bytes,
 					       .stream = options->events || options->refault,
-					       .stream_releases_only = !options->events };
+					       .stream_releases_only = !options->events,
+					       .ways = options->ways };
 	int error;
 
 	if (!accounting)

@@ -23,6 +23,7 @@ struct accounting_options {
 	bool refault;	      /* what of the memory that was given back came back */
 	uint64_t interval_ns; /* sums in intervals of this length as well; 0: only in all */
 	size_t ring_bytes;
+	unsigned ways; /* of seeing the calls, see madvise_probe; 0: all */
 	const struct line_clock *clock;
 	void (*emit)(const struct record *record, void *context);
 	void *context;

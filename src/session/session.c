@@ -129,6 +129,7 @@ static int open_accounting(struct session *session, struct failure *failure)
 	struct accounting_options options = { .events = session->options.madvise_events,
 					      .refault = session->options.madvise_refault,
 					      .interval_ns = session->options.madvise_interval_ns,
+					      .ways = session->options.madvise_ways,
 					      .ring_bytes = session->options.ring_bytes,
 					      .clock = &session->clock,
 					      .emit = emit_accounted,
