@@ -379,6 +379,27 @@ static void lines(void)
 	}
 }
 
+static void scav_lines(void)
+{
+	static const char *const texts[] = {
+		"scav 8 KiB work, 63840 KiB total, 7% util\nscav 6 16 KiB work, 32784 KiB total, 22% util\n"
+		"scav 7 4096 KiB work, 32864 KiB total, 57% util (forced)\n",
+		"hello\nscav 20600 KiB work, 22392 KiB total, 65% util\n"
+		"scav 0 KiB work, 4232 KiB total, 98% util [controller reset]\nscav",
+		"scav 5184 KiB work (bg), 0 KiB work (eager), 9232 KiB now, 82% util\n"
+		"scav 0 KiB work (bg), 7808 KiB work (eager), 12144 KiB now, 3% util (forced)\n"
+		"scav 0 KiB work (bg), 0 KiB work (eager), 12144 KiB now, 3% util (odd) [new]\n",
+		"scav hello\n12026/11/22 log\n KiB work (bg), 0tick KiB work (eager), 9232 KiB now, 82% utilx\n\n"
+		"scav 5 goats\nscav 1 KiB work, x\n2 KiB total, 3% util\nscav 4 KiB wo",
+	};
+	char name[16];
+
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_seed("scav_line", name, texts[i], strlen(texts[i]));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -393,6 +414,7 @@ int main(int argc, char **argv)
 	programs();
 	events();
 	lines();
+	scav_lines();
 	for (int i = 2; i < argc; i++)
 		from_binary(argv[i], (unsigned)i - 2);
 	printf("%u seeds\n", nr_written);
