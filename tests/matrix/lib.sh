@@ -34,7 +34,7 @@ compare_run() {
 	((seconds == 0)) || limits+=(-d "$seconds")
 	((count == 0)) || limits+=(-n "$count")
 	# The limit is for a gctap that hangs; it is never reached by one that works.
-	timeout -k 5 $((seconds + 180)) "$GCTAP" compare --json "${limits[@]}" -- "$@" \
+	timeout -k 5 $((seconds + 180)) "$GCTAP" compare --madvise --json "${limits[@]}" -- "$@" \
 		>"$log.json" 2>>"$log"
 }
 
@@ -72,6 +72,9 @@ compare_verdict() {
 	jq -r --argjson status "$status" --argjson cycles "$3" --argjson forced "$4" --arg dry "$DRY" '
 		if .cycles_differing + .cycles_only_gctap + .cycles_only_runtime > 0
 			or .cycles_equal + (.cycles_moved // 0) != .cycles_compared then "differing"
+		elif .scav and (.scav.verdict == "different" or .scav.lines_equal + .scav.lines_moved != .scav.lines_compared) then
+			"scav differing"
+		elif .released and (.released.holds | not) then "released differing"
 		elif .cycles_compared < $cycles then "too few cycles"
 		elif .forced < $forced then "too few forced"
 		elif $status != 0 then "differing"
@@ -80,19 +83,22 @@ compare_verdict() {
 		else "equal" end' "$json"
 }
 
+# Lines of the scavenger: those whose work fields are equal, of all. Gauges may move while they are printed.
+compare_scav() { jq -r 'if .scav then "\(.scav.lines_equal + .scav.lines_moved)/\(.scav.lines_compared)" else "-" end' "$1" 2>/dev/null || echo -; }
+
 compare_counts() { jq -r '"\(.cycles_equal)/\(.cycles_compared) \(.forced)"' "$1" 2>/dev/null || echo '- -'; }
 
 # ---- The table -----------------------------------------------------------------------------------
 
-# row FIRST SECOND CYCLES FORCED VERDICT
+# row FIRST SECOND CYCLES FORCED SCAV VERDICT
 table_row() {
-	ROWS+=("| $1 | $2 | $3 | $4 | $5 |")
-	printf '%-22s %-28s %10s %7s  %s\n' "$@"
+	ROWS+=("| $1 | $2 | $3 | $4 | $5 | $6 |")
+	printf '%-22s %-28s %10s %7s %10s  %s\n' "$@"
 }
 
 row_result() {
 	local first=$1 second=$2 cycles=$3 forced=$4 verdict=$5 log=$6
-	table_row "$first" "$second" "$cycles" "$forced" "$verdict"
+	table_row "$first" "$second" "$cycles" "$forced" "$(compare_scav "$log.json")" "$verdict"
 	case $verdict in
 	equal* | ran) PASSED=$((PASSED + 1)) ;;
 	*)
@@ -104,7 +110,7 @@ row_result() {
 
 row_skipped() {
 	SKIPPED=$((SKIPPED + 1))
-	table_row "$1" "$2" - - "skipped: $3"
+	table_row "$1" "$2" - - - "skipped: $3"
 }
 
 tally() { printf '%d passed, %d failed, %d skipped\n' "$PASSED" "$FAILED" "$SKIPPED"; }
@@ -113,7 +119,7 @@ tally() { printf '%d passed, %d failed, %d skipped\n' "$PASSED" "$FAILED" "$SKIP
 table_write() {
 	{
 		printf '# %s\n\n%s\n\n' "$2" "$3"
-		printf '| %s | %s | cycles equal | forced | verdict |\n|---|---|---|---|---|\n' "$4" "$5"
+		printf '| %s | %s | cycles equal | forced | scav lines equal | verdict |\n|---|---|---|---|---|---|\n' "$4" "$5"
 		printf '%s\n' "${ROWS[@]}" ''
 		tally
 	} >"$1.new"
