@@ -106,6 +106,7 @@ test:
 test-go: all
 	@scripts/setup build test
 	@tests/matrix/go-matrix --write
+	@tests/matrix/scav-matrix --write
 
 test-corpus: all
 	@scripts/setup build test

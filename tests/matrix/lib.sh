@@ -17,6 +17,40 @@ matrix_prepare() {
 	[[ -n $DRY || $EUID -eq 0 ]] || die "gctap compare needs root here"
 }
 
+# ---- Which toolchains -------------------------------------------------------------------------
+
+fetched_versions() {
+	local version
+	for version in $(go_versions); do
+		[[ ! -x $(go_root "$version")/bin/go ]] || echo "$version"
+	done
+}
+
+# The oldest, the newest and one between.
+quick_versions() {
+	local here
+	mapfile -t here < <(fetched_versions)
+	if ((${#here[@]} == 0)); then
+		echo system
+		return
+	fi
+	printf '%s\n' "${here[0]}" "${here[${#here[@]} / 2]}" "${here[-1]}" | awk '!seen[$0]++'
+}
+
+goroot_of() {
+	if [[ $1 == system ]]; then
+		go_system_root
+	else
+		go_root "$1"
+	fi
+}
+
+fetch_toolchains() {
+	local wanted
+	mapfile -t wanted < <(printf '%s\n' "$@" | grep -vx system)
+	"$GCTAP_ROOT/scripts/toolchains" "${wanted[@]}" >/dev/null
+}
+
 # ---- One run -----------------------------------------------------------------------------------
 
 # compare_run LOG SECONDS COUNT COMMAND... : the JSON of `gctap compare` goes to LOG.json, all that
