@@ -37,6 +37,8 @@ struct inspection {
 	struct recipe *recipe;
 	struct gobin_build build;
 	struct gc_layout layout;
+	struct scavenge_recipes scavenge; /* background NULL: none, for the reason below */
+	struct failure no_scavenge;
 };
 
 static const struct argp_option argp_options[] = {
@@ -109,6 +111,8 @@ static int solve(int fd, struct inspection *inspection, struct failure *failure)
 	inspection->open_ns = now_ns() - start;
 	inspection->bytes_read = image_bytes_read(inspection->image);
 	inspection->file_bytes = image_file_size(inspection->image);
+	if (recipe_solve_scavtrace(inspection->gobin, &inspection->scavenge, &inspection->no_scavenge))
+		inspection->scavenge = (struct scavenge_recipes){ NULL, NULL };
 	gobin_build(inspection->gobin, &inspection->build);
 	if (gobin_version(inspection->gobin, inspection->version, sizeof(inspection->version)))
 		inspection->version[0] = '\0';
@@ -193,6 +197,25 @@ static void print_items(const struct inspection *inspection)
 	}
 }
 
+static void print_scavenge(const struct inspection *inspection)
+{
+	const struct recipe *recipes[] = { inspection->scavenge.background, inspection->scavenge.forced };
+	char line[1024];
+
+	if (!recipes[0]) {
+		printf("scavtrace     none: %s\n", inspection->no_scavenge.text);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(recipes) / sizeof(recipes[0]) && recipes[i]; i++) {
+		recipe_format_string(recipes[i], line, sizeof(line));
+		printf("scavtrace     %s\n", line);
+		printf("              0x%" PRIx64 " (file offset 0x%" PRIx64 "), %s in %s\n", recipes[i]->probe_address,
+		       recipes[i]->probe_offset, recipes[i]->probe_text, recipes[i]->function);
+	}
+	if (!recipes[1])
+		printf("              no forced line: debug.FreeOSMemory is not linked\n");
+}
+
 static void print_text(const struct inspection *inspection)
 {
 	const struct gobin_build *build = &inspection->build;
@@ -216,6 +239,7 @@ static void print_text(const struct inspection *inspection)
 	       recipe->probe_offset, recipe->probe_text, recipe->function);
 	printf("              %s\n", PROBE_REASON);
 	printf("copied        %u bytes in %u windows per cycle\n", recipe->payload_bytes, recipe->nr_windows);
+	print_scavenge(inspection);
 	printf("solved        %.1f ms in all, %" PRIu64 " instructions emulated, %u rounds checked\n",
 	       (double)inspection->open_ns / 1e6, recipe->instructions, recipe->checks);
 	print_items(inspection);
@@ -242,6 +266,18 @@ static json_t *json_items(const struct inspection *inspection)
 					 leaves.text[0] ? leaves.text : NULL, "conditional", item->guard != 0));
 	}
 	return items;
+}
+
+static json_t *json_scavenge(const struct recipe *recipe)
+{
+	char line[1024];
+
+	if (!recipe)
+		return json_null();
+	recipe_format_string(recipe, line, sizeof(line));
+	return json_pack("{s:s, s:s, s:I, s:I, s:s}", "format", line, "function", recipe->function, "probe_address",
+			 (json_int_t)recipe->probe_address, "probe_file_offset", (json_int_t)recipe->probe_offset,
+			 "probe_instruction", recipe->probe_text);
 }
 
 /* Of this whole program, up to now. */
@@ -284,6 +320,8 @@ static int print_json(const struct inspection *inspection)
 		json_object_set_new(object, "bytes_read", json_integer((json_int_t)inspection->bytes_read));
 		json_object_set_new(object, "peak_rss_bytes", json_integer(peak_rss_bytes()));
 		json_object_set_new(object, "items", json_items(inspection));
+		json_object_set_new(object, "scavtrace", json_scavenge(inspection->scavenge.background));
+		json_object_set_new(object, "scavtrace_forced", json_scavenge(inspection->scavenge.forced));
 	}
 	error = !object || json_dumpf(object, stdout, JSON_COMPACT);
 	json_decref(object);
@@ -315,6 +353,8 @@ static void clear(struct inspection *inspection)
 {
 	gc_layout_clear(&inspection->layout);
 	recipe_free(inspection->recipe);
+	recipe_free(inspection->scavenge.background);
+	recipe_free(inspection->scavenge.forced);
 	gobin_close(inspection->gobin);
 	image_close(inspection->image);
 }

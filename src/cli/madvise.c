@@ -42,7 +42,7 @@ static void set_format(struct argp_state *state, struct options *options, const 
 		output->format = OUTPUT_GCTRACE;
 		return;
 	}
-	if (!strcmp(text, "gctrace") || !strcmp(text, "scvg"))
+	if (strcmp(text, "json") && strcmp(text, "csv") && strncmp(text, "csv:", 4))
 		argp_error(state, "no format '%s': table, json, csv or csv:RECORD", text);
 	cli_format(state, text, output);
 	if (output->format == OUTPUT_CSV && !output->csv_type)
