@@ -76,6 +76,11 @@ struct recipe {
 	expr_id extras[RECIPE_EXTRAS]; /* EXPR_NONE: not asked for */
 	/* What the runtime says it released counts from the start of the program while it does not print. */
 	bool cumulative;
+	/*
+	 * The lock that is held while a sweep's line is printed: the address of runtime.mheap_, whose first
+	 * field it is. 0: none is taken.
+	 */
+	uint64_t lock_address;
 	struct expr_pool *pool;
 	struct gctap_window windows[GCTAP_WINDOWS_MAX];
 	uint32_t window_offsets[GCTAP_WINDOWS_MAX]; /* in the payload */

@@ -81,7 +81,8 @@ static int solve_in(struct solver *solver, const struct gobin_function *function
 		if (!switch_address || block.switch_address == switch_address)
 			error = solver_solve(solver, &block, recipe, failure);
 	if (error == -EAGAIN)
-		return failure_set(failure, -ENOTSUP, "%s does not print a scavtrace line (last try: %.200s)", function->name,
+		return failure_set(failure, -ENOTSUP, "%s does not print a scavtrace line (last try: %.200s)",
+				   function->name,
 				   failure && failure->text[0] ? strdupa(failure->text) : "no branch on a variable");
 	if (!error)
 		error = find_extras(recipe, failure);
@@ -119,7 +120,10 @@ static uint64_t find_passing(struct solver *solver, const struct gobin_function 
 	return 0;
 }
 
-/* The call whose receiver is known is in a closure of sweepone: it is of mheap_, a variable. */
+/*
+ * The call whose receiver is known is in a closure of sweepone: it is of mheap_, a variable. A closure is
+ * emulated from its entry, to see it take the lock; a call in the function itself from the receiver on.
+ */
 static int find_call(struct gobin *gobin, struct solver *solver, const struct gobin_function *callee, uint64_t *start)
 {
 	static const char *const names[] = { "runtime.sweepone", "runtime.sweepone.func1", "runtime.sweepone.func2",
@@ -128,6 +132,8 @@ static int find_call(struct gobin *gobin, struct solver *solver, const struct go
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		*start = gobin_function_by_name(gobin, names[i], &caller) ? 0 : find_passing(solver, &caller, callee);
+		if (*start && i)
+			*start = caller.entry;
 		if (*start)
 			return 0;
 	}

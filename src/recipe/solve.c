@@ -43,6 +43,7 @@ struct solver {
 	struct abi abi;
 	bool right_block;	    /* has printed what the block must print first */
 	bool newline;		    /* the last thing printed ended the line */
+	uint64_t locked;	    /* what runtime.lock was called with last; 0: not yet, or not known */
 	bool zero_divisor;	    /* the numbers chosen for this run divide by zero */
 	uint64_t lock_site;	    /* the last call of printlock */
 	uint64_t number_site;	    /* the one in front of the last number */
@@ -371,7 +372,8 @@ static bool ends(const char *name)
 	return false;
 }
 
-/* What the compiler makes of print(): printhex, printfloat ...; a name like printScavTrace is a function that prints. */
+/* What the compiler makes of print(): printhex, printfloat ...; a name like printScavTrace is a function that prints.
+ */
 static bool is_printer(const char *name)
 {
 	return !strncmp(name, "print", 5) && islower((unsigned char)name[5]);
@@ -405,10 +407,20 @@ static bool is_lock(const char *name)
 	return false;
 }
 
+static void note_lock(struct solver *solver, const char *name)
+{
+	struct emu_value lock = argument(solver, 0);
+
+	if (!strncmp(name, "lock", 4))
+		solver->locked = lock.expr ? 0 : lock.word;
+}
+
 static enum emu_answer call_runtime(struct solver *solver, const char *name, struct failure *failure)
 {
-	if (is_lock(name))
+	if (is_lock(name)) {
+		note_lock(solver, name);
 		return EMU_HANDLED;
+	}
 	if (!strcmp(name, "systemstack"))
 		return call_closure(solver, failure);
 	if (!strcmp(name, "printlock")) {
@@ -505,6 +517,7 @@ static int run(struct solver *solver, struct printout *printout, struct failure 
 	int error;
 
 	solver->newline = false;
+	solver->locked = 0;
 	solver->zero_divisor = false;
 	solver->line_length = 0;
 	solver->line[0] = '\0';
@@ -769,6 +782,7 @@ int solver_solve(struct solver *solver, const struct block *block, struct recipe
 		snprintf(recipe->function, sizeof(recipe->function), "%s", block->function);
 		recipe->probe_address = block->probe;
 		recipe->switch_address = block->switch_address;
+		recipe->lock_address = solver->locked;
 		recipe->rereads[0].address = solver->number_site;
 		recipe->rereads[1].address = solver->lock_site;
 		error = finish(solver, printout, recipe, failure);
