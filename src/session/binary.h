@@ -29,8 +29,7 @@ struct binary {
 };
 
 /* @path is for messages. Without @cycles it need not be a Go program. */
-int binary_open(int fd, struct file_id id, const char *path, bool cycles, struct binary **out,
-		struct failure *failure);
+int binary_open(int fd, struct file_id id, const char *path, bool cycles, struct binary **out, struct failure *failure);
 /* The recipes of the scavtrace lines as well. */
 int binary_solve_scavenge(struct binary *binary, struct failure *failure);
 void binary_free(struct binary *binary);
