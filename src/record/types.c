@@ -278,6 +278,7 @@ RECORD_TYPE(record_process_end, "process_end", process_end_fields, "Nothing more
 RECORD_TYPE(record_totals, "totals", totals_fields, "Last line of a stream: what was seen and what was lost.");
 
 const struct record_type *const record_types[] = {
-	&record_header, &record_process,     &record_gc_cycle, &record_scavenge,
-	&record_gap,	&record_process_end, &record_totals,   NULL,
+	&record_header,	 &record_process,	  &record_gc_cycle,	&record_scavenge,
+	&record_madvise, &record_madvise_summary, &record_madvise_call, &record_refault,
+	&record_gap,	 &record_process_end,	  &record_totals,	NULL,
 };
