@@ -42,6 +42,8 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY_OBJECTS := $(filter-out $(BUILD)/src/cli/main.o,$(OBJECTS))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
 LIVE_TESTS := $(patsubst tests/live/%.c,$(BUILD)/tests/live/%,$(sort $(wildcard tests/live/*_test.c)))
+# Programs that the scripts among the live tests start.
+LIVE_PROGRAMS := $(BUILD)/tests/live/madvise_storm
 SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
 
 # V=1 shows the commands.
@@ -87,10 +89,13 @@ $(BUILD)/gctap: $(OBJECTS)
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY_OBJECTS)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
+$(LIVE_PROGRAMS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -pthread -o $@
+
 -include $(shell test -d $(BUILD) && find $(BUILD)/src $(BUILD)/tests -type f -name '*.d' 2>/dev/null)
 
 unit-tests: $(UNIT_TESTS)
-live-tests: $(LIVE_TESTS)
+live-tests: $(LIVE_TESTS) $(LIVE_PROGRAMS)
 
 demo:
 	@scripts/setup build test
