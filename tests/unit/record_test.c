@@ -30,7 +30,8 @@ static void tables_are_sound(void **state)
 
 			assert_true(field->what[0]);
 			assert_string_not_equal(field->name, "type");
-			assert_int_equal(strspn(field->name, "abcdefghijklmnopqrstuvwxyz_0123456789"), strlen(field->name));
+			assert_int_equal(strspn(field->name, "abcdefghijklmnopqrstuvwxyz_0123456789"),
+					 strlen(field->name));
 			/* A second field of the name would be found here. */
 			assert_int_equal(record_field_index(type, field->name), j);
 			if (suffix && strcmp(suffix, "_ns") == 0)

@@ -42,7 +42,7 @@ func dropMost() {
 }
 
 func main() {
-	megabytes := flag.Int("megabytes", 64, "size of the heap before it grows, and of the growth")
+	megabytes := flag.Int("megabytes", 128, "size of the heap before it grows, and of the growth")
 	wait := flag.Bool("wait", false, "wait for a line on standard input before starting")
 	flag.Parse()
 	if *wait {
