@@ -7,7 +7,7 @@
 static const struct line_word sweep_words[] = {
 	{ NULL, " KiB work (bg)", "released_background_bytes" },
 	{ NULL, " KiB work (eager)", "released_eager_bytes" },
-	{ NULL, " KiB work", "released_background_bytes" }, /* up to 1.20 the only work there is */
+	{ NULL, " KiB work,", "released_background_bytes" }, /* up to 1.20 the only work there is */
 	{ NULL, " KiB total", "heap_released_bytes" },
 	{ NULL, " KiB now", "heap_released_bytes" },
 	{ NULL, "% util", "utilization_percent" },
