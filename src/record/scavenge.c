@@ -60,18 +60,19 @@ void scavenge_layout_clear(struct scavenge_layout *layout)
 	line_layout_clear(&layout->line);
 }
 
-/* One counter that the runtime would have reset when it printed the line before. */
-static void subtract(const struct recipe_item *item, bool base_known, uint64_t *base, struct recipe_value *value)
+/* One counter that the runtime would have reset when it printed the line before. False: it was not read. */
+static bool subtract(const struct recipe_item *item, bool base_known, uint64_t *base, struct recipe_value *value)
 {
 	uint64_t now = value->raw;
 
 	if (!value->known || !value->raw_known)
-		return;
+		return false;
 	/* A smaller number counts from a new start. */
 	value->raw = now >= *base ? now - *base : now;
 	value->value = value->raw >> item->scale_shift;
 	value->known = base_known;
 	*base = now;
+	return true;
 }
 
 /* From totals since the program's start to what this line is about. */
@@ -79,6 +80,7 @@ static void take_difference(const struct recipe *recipe, const struct scavenge_l
 			    struct scavenge_counters *counters, struct recipe_values *values)
 {
 	const struct recipe_number *prints = &values->extras[RECIPE_SWITCH];
+	bool all_read = prints->known;
 
 	for (unsigned i = 0; i < SCAVENGE_COUNTERS; i++) {
 		int item = layout->counters[i];
@@ -90,10 +92,11 @@ static void take_difference(const struct recipe *recipe, const struct scavenge_l
 		else if ((int32_t)prints->value > 0)
 			counters->released[i] = 0;
 		else
-			subtract(&recipe->items[item], counters->known, &counters->released[i], &values->items[item]);
+			all_read &= subtract(&recipe->items[item], counters->known, &counters->released[i],
+					     &values->items[item]);
 	}
-	if (prints->known)
-		counters->known = true;
+	/* A counter that was never read has no number to subtract. */
+	counters->known |= all_read;
 }
 
 /* All that the line reports as given back; in versions with two counters their sum. */
