@@ -109,12 +109,13 @@ static uint64_t latency_below(const struct gctap_madvise_sum *sum, double share)
 {
 	uint64_t seen = 0, wanted = (uint64_t)((double)sum->calls * share);
 
-	for (unsigned i = 0; i < GCTAP_MADVISE_BUCKETS; i++) {
+	/* The last bucket has no end. */
+	for (unsigned i = 0; i < GCTAP_MADVISE_BUCKETS - 1; i++) {
 		seen += sum->latency[i];
-		if (seen > wanted || i == GCTAP_MADVISE_BUCKETS - 1)
+		if (seen > wanted)
 			return (2ull << i) - 1 < sum->latency_max_ns ? (2ull << i) - 1 : sum->latency_max_ns;
 	}
-	return 0;
+	return sum->latency_max_ns;
 }
 
 static void set_latency(struct madvise_sums *sums, const struct madvise_counts *counts)
