@@ -277,6 +277,73 @@ static void csv_reads_back(void **state)
 	free(text);
 }
 
+static const char *const error_names[] = { "EINVAL=1", "ENOMEM=2", NULL };
+static const char *const histogram[] = { "512=3", NULL };
+
+/* What 4 calls of the background scavenger did. */
+static void fill_madvise(struct record *record)
+{
+	record_clear(record, &record_madvise);
+	record->wall_ns = 1767366245123456789;
+	record_set_unsigned(record, "pid", 4711);
+	record_set_text(record, "comm", "a\"b,c\nd\x1b[2J\xff");
+	record_set_text(record, "advice", "MADV_DONTNEED");
+	record_set_signed(record, "advice_number", 4);
+	record_set_text(record, "cause", "background");
+	record_set_bool(record, "releases", true);
+	record_set_unsigned(record, "calls", 4);
+	record_set_unsigned(record, "asked_bytes", 3 << 19);
+	record_set_unsigned(record, "errors", 3);
+	record_set_texts(record, "error_names", error_names);
+	record_set_signed(record, "freed_bytes", -4096);
+	record_set_unsigned(record, "latency_mean_ns", 999);
+	record_set_unsigned(record, "latency_p99_ns", 1023);
+	record_set_unsigned(record, "latency_max_ns", 12345678);
+	record_set_texts(record, "latency_histogram", histogram);
+}
+
+static void csv_of_another_type(void **state)
+{
+	struct output_options options = { .format = OUTPUT_CSV, .csv_type = &record_madvise };
+	char cell[256], name[64], path[] = "/tmp/output_test.XXXXXX", text[4096] = "";
+	const char *heading = text, *row;
+	struct output *output;
+	struct record record;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	options.path = path;
+	assert_int_equal(output_open(&options, &output, NULL), 0);
+	fill_cycle(&record);
+	assert_int_equal(output_emit(output, &record, NULL), 0);
+	record_clear(&record, &record_madvise_summary);
+	assert_int_equal(output_emit(output, &record, NULL), 0);
+	fill_madvise(&record);
+	assert_int_equal(output_emit(output, &record, NULL), 0);
+	assert_int_equal(output_close(output, NULL), 0);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	unlink(path);
+	assert_memory_equal(text, "ktime_ns,wall_ns,pid,start_ns,comm,period,period_ns,advice,", 59);
+	row = strstr(text, "\r\n") + 2;
+	for (size_t i = 0; i < record_madvise.nr_fields; i++) {
+		heading = next_cell(heading, name, sizeof(name)) + 1;
+		row = next_cell(row, cell, sizeof(cell)) + 1;
+		assert_string_equal(name, record_madvise.fields[i].name);
+		if (strcmp(name, "comm") == 0)
+			assert_string_equal(cell, "a\"b,c\nd\x1b[2J\\xff");
+		else if (strcmp(name, "error_names") == 0)
+			assert_string_equal(cell, "EINVAL=1;ENOMEM=2");
+		else if (strcmp(name, "freed_bytes") == 0)
+			assert_string_equal(cell, "-4096");
+		else if (strcmp(name, "latency_p50_ns") == 0)
+			assert_string_equal(cell, "");
+	}
+	/* One row: the others were of other types. */
+	assert_string_equal(row, "\n");
+}
+
 static void csv_has_cycles_only(void **state)
 {
 	struct record record;
@@ -305,6 +372,222 @@ static void quoting_at_every_size(void **state)
 		text = written(OUTPUT_CSV, false, &record);
 		assert_non_null(strchr(text, '"'));
 		assert_int_equal(strspn(strchr(text, '"'), "\""), 2 * size + 2);
+		free(text);
+	}
+}
+
+/* ---- What was given back, for people -------------------------------------------------------- */
+
+#define SCAV "scav 3072 KiB work, 10240 KiB total, 75% util"
+#define TIME "2026-01-02T15:04:05.123456Z "
+
+static void fill_scavenge(struct record *record)
+{
+	record_clear(record, &record_scavenge);
+	record->text = SCAV;
+	record->wall_ns = 1767366245123456789;
+	record_set_bool(record, "forced", false);
+	record_set_unsigned(record, "released_bytes", (3 << 20) + 4095);
+	record_set_unsigned(record, "heap_released_bytes", 10 << 20);
+	record_set_unsigned(record, "heap_in_use_bytes", (6 << 20) + (1 << 19));
+	record_set_unsigned(record, "heap_free_bytes", (1 << 20) + (1 << 19));
+}
+
+static void scvg_is_the_old_line(void **state)
+{
+	struct record record;
+
+	(void)state;
+	fill_scavenge(&record);
+	assert_written(OUTPUT_SCVG, false, &record,
+		       "scvg: 3 MB released\n"
+		       "scvg: inuse: 6, idle: 11, sys: 18, released: 10, consumed: 8 (MB)\n");
+	record_set_bool(&record, "forced", true);
+	assert_written(OUTPUT_SCVG, false, &record,
+		       "forced scvg: 3 MB released\n"
+		       "forced scvg: inuse: 6, idle: 11, sys: 18, released: 10, consumed: 8 (MB)\n");
+	/* As all other text outputs do. */
+	record.origin = "[4711 a\nb\x1b]0;x\x07]";
+	assert_written(OUTPUT_SCVG, true, &record,
+		       TIME "[4711 a\\x0ab\\x1b]0;x\\x07] forced scvg: 3 MB released\n" TIME
+			    "[4711 a\\x0ab\\x1b]0;x\\x07] forced scvg: inuse: 6, idle: 11, sys: 18, released: 10, "
+			    "consumed: 8 (MB)\n");
+	assert_written(OUTPUT_GCTRACE, true, &record, TIME "[4711 a\\x0ab\\x1b]0;x\\x07] " SCAV "\n");
+}
+
+static void scvg_of_unknown_numbers(void **state)
+{
+	struct record record;
+
+	(void)state;
+	fill_scavenge(&record);
+	record.values[record_field_index(&record_scavenge, "heap_free_bytes")].known = false;
+	assert_written(OUTPUT_SCVG, false, &record,
+		       "scvg: 3 MB released\n"
+		       "scvg: inuse: 6, idle: ?, sys: ?, released: 10, consumed: ? (MB)\n");
+	/* What is not known may have been something. */
+	record_clear(&record, &record_scavenge);
+	assert_written(OUTPUT_SCVG, false, &record,
+		       "scvg: ? MB released\n"
+		       "scvg: inuse: ?, idle: ?, sys: ?, released: ?, consumed: ? (MB)\n");
+}
+
+static void scvg_where_something_was_released(void **state)
+{
+	struct record record;
+
+	(void)state;
+	fill_scavenge(&record);
+	record_set_unsigned(&record, "released_bytes", 0);
+	assert_written(OUTPUT_SCVG, false, &record, "");
+	assert_written(OUTPUT_GCTRACE, false, &record, SCAV "\n");
+	record_set_unsigned(&record, "released_bytes", 1);
+	assert_written(OUTPUT_SCVG, false, &record,
+		       "scvg: 0 MB released\n"
+		       "scvg: inuse: 6, idle: 11, sys: 18, released: 10, consumed: 8 (MB)\n");
+	/* Everything else is as with gctrace. */
+	fill_cycle(&record);
+	assert_written(OUTPUT_SCVG, false, &record, LINE "\n");
+	record_clear(&record, &record_totals);
+	assert_written(OUTPUT_SCVG, false, &record, "");
+}
+
+static void sums_are_a_row(void **state)
+{
+	struct record record;
+
+	(void)state;
+	fill_madvise(&record);
+	assert_written(
+		OUTPUT_GCTRACE, false, &record,
+		"  DONTNEED         background                4      1.5 MiB     -4.0 KiB        3     999 ns     "
+		"1.0 us    12.3 ms\n");
+	assert_written(
+		OUTPUT_SCVG, false, &record,
+		"  DONTNEED         background                4      1.5 MiB     -4.0 KiB        3     999 ns     "
+		"1.0 us    12.3 ms\n");
+	/* An advice without a name, nothing known of what was freed, nor of a longest call. */
+	record_clear(&record, &record_madvise);
+	record_set_signed(&record, "advice_number", -7);
+	record_set_text(&record, "cause", "allocator_reuse");
+	record_set_unsigned(&record, "calls", UINT64_MAX);
+	record_set_unsigned(&record, "asked_bytes", UINT64_MAX);
+	record_set_unsigned(&record, "errors", 0);
+	record_set_unsigned(&record, "latency_mean_ns", 1500000000);
+	record.origin = "[4711 a\nb]";
+	assert_written(
+		OUTPUT_GCTRACE, false, &record,
+		"[4711 a\\x0ab]   -7               allocator_reuse  18446744073709551615 16777216.0 TiB            ?"
+		"        0     1.50 s          -          -\n");
+}
+
+static void summaries_are_a_heading(void **state)
+{
+	struct record record;
+
+	(void)state;
+	record_clear(&record, &record_madvise_summary);
+	record.wall_ns = 1767366245123456789;
+	record_set_text(&record, "period", "interval");
+	record_set_unsigned(&record, "period_ns", 10040000000);
+	record_set_unsigned(&record, "calls", 0);
+	record_set_unsigned(&record, "released_asked_bytes", 0);
+	assert_written(OUTPUT_GCTRACE, false, &record,
+		       "last 10.0 s: 0 madvise calls; given back: 0 B asked, ? freed; now Rss ?, LazyFree ?\n");
+	record_set_text(&record, "period", "total");
+	record_set_unsigned(&record, "calls", 12);
+	record_set_unsigned(&record, "released_asked_bytes", 5ull << 40);
+	record_set_signed(&record, "released_freed_bytes", 3ll << 29);
+	record_set_unsigned(&record, "freed_error_bytes", 0);
+	record_set_unsigned(&record, "rss_bytes", 1023);
+	record_set_unsigned(&record, "lazy_free_bytes", 1024);
+	assert_written(OUTPUT_GCTRACE, true, &record,
+		       TIME
+		       "in all 10.0 s: 12 madvise calls; given back: 5.0 TiB asked, 1.5 GiB freed; "
+		       "now Rss 1023 B, LazyFree 1.0 KiB\n"
+		       "  ADVICE           CAUSE                 CALLS        ASKED        FREED   ERRORS       MEAN"
+		       "        P99        MAX\n");
+	record_set_unsigned(&record, "calls", 0);
+	record_set_unsigned(&record, "freed_error_bytes", 64 << 12);
+	assert_written(OUTPUT_GCTRACE, false, &record,
+		       "in all 10.0 s: 0 madvise calls; given back: 5.0 TiB asked, 1.5 GiB freed +-256.0 KiB; "
+		       "now Rss 1023 B, LazyFree 1.0 KiB\n");
+}
+
+static void calls_are_a_line(void **state)
+{
+	struct record record;
+
+	(void)state;
+	record_clear(&record, &record_madvise_call);
+	record.wall_ns = 1767366245123456789;
+	record_set_unsigned(&record, "tid", 78);
+	record_set_unsigned(&record, "address", 0xc000400000);
+	record_set_unsigned(&record, "asked_bytes", 4 << 20);
+	record_set_text(&record, "advice", "MADV_FREE");
+	record_set_text(&record, "cause", "heap_growth");
+	record_set_signed(&record, "freed_bytes", 0);
+	record_set_unsigned(&record, "duration_ns", 52300);
+	assert_written(OUTPUT_GCTRACE, true, &record,
+		       TIME "madvise 78 0xc000400000 4.0 MiB FREE heap_growth, freed 0 B, 52.3 us\n");
+	record_set_text(&record, "error", "ENOMEM");
+	record.values[record_field_index(&record_madvise_call, "freed_bytes")].known = false;
+	assert_written(OUTPUT_GCTRACE, false, &record,
+		       "madvise 78 0xc000400000 4.0 MiB FREE heap_growth, freed ?, 52.3 us, ENOMEM\n");
+}
+
+static void refaults_are_a_line(void **state)
+{
+	struct record record;
+
+	(void)state;
+	record_clear(&record, &record_refault);
+	record_set_unsigned(&record, "released_bytes", 8 << 20);
+	record_set_unsigned(&record, "unwatched_bytes", 0);
+	record_set_unsigned(&record, "judged_1s_bytes", 8 << 20);
+	record_set_unsigned(&record, "returned_1s_bytes", 1 << 20);
+	record_set_unsigned(&record, "judged_10s_bytes", 3 << 10);
+	record_set_unsigned(&record, "returned_10s_bytes", 0);
+	record_set_unsigned(&record, "judged_60s_bytes", 0);
+	record_set_unsigned(&record, "returned_60s_bytes", 0);
+	assert_written(OUTPUT_GCTRACE, false, &record,
+		       "  came back, of 8.0 MiB; within 1 s: 1.0 MiB of 8.0 MiB (12.5 %); within 10 s: 0 B of 3.0 KiB "
+		       "(0.0 %); within 60 s: too early to say\n");
+	record_set_unsigned(&record, "unwatched_bytes", 12 << 10);
+	record_set_unsigned(&record, "judged_60s_bytes", UINT64_MAX);
+	record_set_unsigned(&record, "returned_60s_bytes", UINT64_MAX);
+	assert_written(OUTPUT_GCTRACE, false, &record,
+		       "  came back, of 8.0 MiB; within 1 s: 1.0 MiB of 8.0 MiB (12.5 %); within 10 s: 0 B of 3.0 KiB "
+		       "(0.0 %); within 60 s: 16777216.0 TiB of 16777216.0 TiB (100.0 %); not watched: 12.0 KiB\n");
+}
+
+/* A name is any bytes: in what a program reads, it must come back as one value. */
+static void hostile_names_of_programs(void **state)
+{
+	static const char name[] = "\x1b[2J\"},\n\xff";
+	const struct record_type *const types[] = { &record_scavenge, &record_madvise, &record_madvise_summary,
+						    &record_madvise_call, &record_refault };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		struct record record;
+		json_t *json;
+		char *text;
+
+		record_clear(&record, types[i]);
+		record_set_text(&record, "comm", name);
+		text = written(OUTPUT_JSON, false, &record);
+		json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+		assert_non_null(json);
+		assert_string_equal(json_string_value(json_object_get(json, "comm")), "\x1b[2J\"},\n\\xff");
+		assert_null(strchr(text, 0x1b));
+		json_decref(json);
+		free(text);
+		/* The text outputs name programs in the origin only. */
+		record.origin = name;
+		text = written(OUTPUT_SCVG, false, &record);
+		assert_null(strchr(text, 0x1b));
+		assert_null(strchr(text, '\xff'));
 		free(text);
 	}
 }
@@ -487,8 +770,17 @@ int main(void)
 		cmocka_unit_test(json_reads_back),
 		cmocka_unit_test(json_survives_any_bytes),
 		cmocka_unit_test(csv_reads_back),
+		cmocka_unit_test(csv_of_another_type),
 		cmocka_unit_test(csv_has_cycles_only),
 		cmocka_unit_test(quoting_at_every_size),
+		cmocka_unit_test(scvg_is_the_old_line),
+		cmocka_unit_test(scvg_of_unknown_numbers),
+		cmocka_unit_test(scvg_where_something_was_released),
+		cmocka_unit_test(sums_are_a_row),
+		cmocka_unit_test(summaries_are_a_heading),
+		cmocka_unit_test(calls_are_a_line),
+		cmocka_unit_test(refaults_are_a_line),
+		cmocka_unit_test(hostile_names_of_programs),
 		cmocka_unit_test(full_disk_is_told),
 		cmocka_unit_test(half_a_line_is_dropped),
 		cmocka_unit_test(bad_path_is_told),

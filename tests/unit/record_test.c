@@ -30,7 +30,7 @@ static void tables_are_sound(void **state)
 
 			assert_true(field->what[0]);
 			assert_string_not_equal(field->name, "type");
-			assert_int_equal(strspn(field->name, "abcdefghijklmnopqrstuvwxyz_0123456789"),
+			assert_int_equal(strspn(field->name, "abcdefghijklmnopqrstuvwxyz0123456789_"),
 					 strlen(field->name));
 			/* A second field of the name would be found here. */
 			assert_int_equal(record_field_index(type, field->name), j);
@@ -41,6 +41,32 @@ static void tables_are_sound(void **state)
 		}
 	}
 	assert_int_equal(record_field_index(&record_gap, "no_such_field"), -1);
+}
+
+/* The schema and the choice of a CSV are made from the list. */
+static void every_type_is_in_the_list(void **state)
+{
+	static const struct record_type *const types[] = {
+		&record_header,	 &record_process,      &record_gc_cycle, &record_scavenge, &record_madvise_summary,
+		&record_madvise, &record_madvise_call, &record_refault,	 &record_gap,	   &record_process_end,
+		&record_totals,
+	};
+	size_t listed = 0;
+
+	(void)state;
+	while (record_types[listed])
+		listed++;
+	assert_int_equal(listed, sizeof(types) / sizeof(types[0]));
+	for (size_t i = 0; i < listed; i++) {
+		size_t at = 0;
+
+		while (at < listed && record_types[at] != types[i])
+			at++;
+		if (at == listed)
+			fail_msg("%s is not in the list", types[i]->name);
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(types[i]->name, types[j]->name);
+	}
 }
 
 static const struct value *value(const struct record *record, const char *field)
@@ -191,9 +217,9 @@ static void numbers_tell_gaps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables_are_sound),  cmocka_unit_test(setters_make_known),
-		cmocka_unit_test(misuse_aborts),     cmocka_unit_test(escapes_what_is_not_text),
-		cmocka_unit_test(numbers_tell_gaps),
+		cmocka_unit_test(tables_are_sound),	    cmocka_unit_test(every_type_is_in_the_list),
+		cmocka_unit_test(setters_make_known),	    cmocka_unit_test(misuse_aborts),
+		cmocka_unit_test(escapes_what_is_not_text), cmocka_unit_test(numbers_tell_gaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
