@@ -81,7 +81,6 @@ void calibrate(struct calibration *found)
 	calibrate_capabilities(found);
 	found->in_user_namespace = in_user_namespace();
 	found->has_btf = access(BTF_PATH, R_OK) == 0;
-	found->has_perf_uprobe = access(UPROBE_PMU_PATH, R_OK) == 0;
 	found->locked_down = locked_down();
 	found->has_attach_cookie = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 	found->perf_event_paranoid = -1;
@@ -101,6 +100,14 @@ static const char *capabilities_missing(const struct calibration *found)
 		return "not permitted to use BPF inside a user namespace: CAP_BPF and CAP_PERFMON count "
 		       "only in the host's (run gctap outside the container, or the container without one)";
 	return NULL;
+}
+
+int calibrate_uprobes(struct failure *failure)
+{
+	if (access(UPROBE_PMU_PATH, R_OK) == 0)
+		return 0;
+	return failure_set(failure, -EOPNOTSUPP,
+			   "the kernel offers no uprobes to perf (needs CONFIG_UPROBE_EVENTS, and sysfs mounted)");
 }
 
 int calibrate_explain_load(int error, struct failure *failure)
@@ -136,8 +143,6 @@ int calibrate_explain_attach(int error, struct failure *failure)
 
 	calibrate(&found);
 	reason = capabilities_missing(&found);
-	if (!reason && !found.has_perf_uprobe)
-		reason = "the kernel offers no uprobes to perf (needs CONFIG_UPROBE_EVENTS, and sysfs mounted)";
 	if (reason)
 		return failure_set(failure, error, "%s", reason);
 	if (error == -EMFILE || error == -ENFILE)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * calibrate: why this kernel, or what we are allowed on it, does not carry
- * probes. Asked only after something failed: a start that works pays nothing.
+ * probes. Asked only after something failed: a start that works pays for one
+ * look at a file.
  */
 #ifndef GCTAP_PROBE_CALIBRATE_H
 #define GCTAP_PROBE_CALIBRATE_H
@@ -18,12 +19,17 @@ struct calibration {
 	bool in_user_namespace;	 /* capabilities count in the first user namespace only */
 	bool has_btf;		 /* /sys/kernel/btf/vmlinux is readable */
 	bool has_attach_cookie;	 /* the kernel knows bpf_get_attach_cookie (5.15) */
-	bool has_perf_uprobe;	 /* perf has a uprobe PMU: CONFIG_UPROBE_EVENTS */
 	bool locked_down;	 /* lockdown=confidentiality: programs may not read the kernel's memory */
 	int perf_event_paranoid; /* -1: unknown */
 };
 
 void calibrate(struct calibration *found);
+
+/*
+ * Whether perf has a uprobe PMU; -EOPNOTSUPP without. To be asked before attaching: libbpf would
+ * place the uprobes through tracefs instead, where they outlive a tracer that is killed.
+ */
+int calibrate_uprobes(struct failure *failure);
 
 /* One line: the first thing that is missing, and what would grant it. Returns @error. */
 int calibrate_explain_load(int error, struct failure *failure);

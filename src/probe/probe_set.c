@@ -114,6 +114,8 @@ int probe_set_new(const struct probe_options *options, struct probe_set **out, s
 	set->page_bytes = sysconf(_SC_PAGESIZE);
 	error = skeleton_load(set, options, failure);
 	if (!error)
+		error = calibrate_uprobes(failure);
+	if (!error)
 		error = ring_open(set, failure);
 	if (error) {
 		probe_set_free(set);
