@@ -4,12 +4,9 @@
 # Running processes, named by pid or by their file, also those to come.
 . "$(dirname "$0")/lib.sh"
 
-is_running() { [[ /proc/$1/exe -ef $2 ]]; }
-
-# Starts a program that collects for a minute and lets it make some cycles.
+# Starts a program that collects until the case ends and lets it make some cycles.
 start_spin() {
-	start spin -seconds 60
-	await is_running "$PID" "$GO_PROGRAMS/spin"
+	start spin -seconds "$LASTING"
 	sleep 0.3
 }
 
@@ -99,7 +96,7 @@ case_short_processes_each_with_their_own_numbers() {
 
 case_to_a_binary_that_was_deleted() {
 	cp "$GO_PROGRAMS/spin" mine
-	./mine -seconds 60 >mine.out &
+	./mine -seconds "$LASTING" >mine.out &
 	PID=$!
 	await is_running "$PID" mine
 	rm mine
@@ -112,7 +109,7 @@ case_to_a_binary_that_was_deleted() {
 # A new file under the old name, as a deployment leaves it, is another file.
 case_to_a_binary_that_was_replaced() {
 	cp "$GO_PROGRAMS/spin" mine
-	./mine -seconds 60 >mine.out &
+	./mine -seconds "$LASTING" >mine.out &
 	PID=$!
 	await is_running "$PID" mine
 	rm mine

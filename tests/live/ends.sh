@@ -32,7 +32,7 @@ case_with_the_target() {
 }
 
 case_with_a_target_that_is_killed() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	tap trace --json -p "$PID"
 	await has_lines out 20
 	kill -KILL "$PID"
@@ -52,7 +52,7 @@ case_with_the_last_of_several_targets() {
 }
 
 by_signal() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	tap trace --json -p "$PID"
 	await has_lines out 20
 	kill -"$1" "$TAP"
@@ -71,7 +71,7 @@ case_by_sighup() { by_signal HUP; }
 
 case_sigterm_ends_the_command_too() {
 	local child
-	tap trace --json -o trace.json -- "$GO_PROGRAMS/spin" -seconds 60
+	tap trace --json -o trace.json -- "$GO_PROGRAMS/spin" -seconds "$LASTING"
 	await has_lines trace.json 20
 	child=$(pgrep -P "$TAP" -x spin)
 	kill -TERM "$TAP"
@@ -85,7 +85,7 @@ case_sigterm_ends_the_command_too() {
 # Ctrl-C at a terminal reaches both.
 case_sigint_waits_for_the_command() {
 	local child
-	tap trace --json -o trace.json -- "$GO_PROGRAMS/spin" -seconds 60
+	tap trace --json -o trace.json -- "$GO_PROGRAMS/spin" -seconds "$LASTING"
 	await has_lines trace.json 20
 	child=$(pgrep -P "$TAP" -x spin)
 	kill -INT "$TAP" "$child"
@@ -95,7 +95,7 @@ case_sigint_waits_for_the_command() {
 }
 
 case_by_a_reader_that_goes_away() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	STATUS=0
 	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace -p "$PID" 2>err | head -n 3 >out || STATUS=$?
 	ended_with 0
@@ -106,7 +106,7 @@ case_by_a_reader_that_goes_away() {
 
 case_a_reader_that_goes_away_ends_the_command() {
 	STATUS=0
-	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace -- "$GO_PROGRAMS/spin" -seconds 300 2>err | head -n 3 >out ||
+	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace -- "$GO_PROGRAMS/spin" -seconds "$LASTING" 2>err | head -n 3 >out ||
 		STATUS=$?
 	matches "exit status" '^(0|143)$' "$STATUS"
 	same "lines" 3 "$(cycle_lines out)"

@@ -71,7 +71,7 @@ more_switches() { (($(context_switches "$1") > $2)); }
 
 case_probe_comes_and_goes() {
 	remember_the_kernel
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	no_probe_in "$PID"
 	tap trace -p "$PID"
 	await has_lines out 5
@@ -87,7 +87,7 @@ case_probe_comes_and_goes() {
 # The kernel cleans up behind the dead one in its own time.
 case_gctap_is_killed() {
 	remember_the_kernel
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	tap trace --trigger -p "$PID"
 	await has_lines out 5
 	has_probe "$PID" || fail "no probe in the process"
@@ -100,7 +100,7 @@ case_gctap_is_killed() {
 
 case_gctap_is_killed_while_tracing_a_file() {
 	remember_the_kernel
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	tap trace -x "$GO_PROGRAMS/spin"
 	await has_lines out 5
 	kill -KILL "$TAP"
@@ -133,16 +133,14 @@ case_gctap_is_killed_before_its_command_runs() {
 		kill -KILL "$TAP"
 		await_end "$TAP"
 		while read -r PID; do
-			await gone_or_runs "$PID"
+			await runs_or_gone "$PID" "$GO_PROGRAMS/spin"
 			kill -KILL "$PID" 2>/dev/null || true
 		done <children
 	done
 }
 
-gone_or_runs() { gone "$1" || [[ /proc/$1/exe -ef $GO_PROGRAMS/spin ]]; }
-
 case_gctap_is_stopped_for_a_while() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	tap trace --json -p "$PID" --buffer 4
 	await has_lines out 20
 	kill -STOP "$TAP"

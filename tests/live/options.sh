@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 case_count_limits_cycles() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace -p "$PID" -n 25
 	ended_with 0
 	(($(cycle_lines out) >= 25)) || fail "$(cycle_lines out) lines"
@@ -13,20 +13,20 @@ case_count_limits_cycles() {
 }
 
 case_duration_limits_time() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace -p "$PID" -d 0.5
 	ended_with 0
 	kill -0 "$PID" || fail "the process was ended, too"
 }
 
 case_duration_ends_a_command() {
-	gctap trace -d 0.5 -- "$GO_PROGRAMS/spin" -seconds 300
+	gctap trace -d 0.5 -- "$GO_PROGRAMS/spin" -seconds "$LASTING"
 	ended_with 143
 	(($(cycle_lines out) > 0)) || fail "no line"
 }
 
 case_count_ends_a_command() {
-	gctap trace -n 25 -- "$GO_PROGRAMS/spin" -seconds 300
+	gctap trace -n 25 -- "$GO_PROGRAMS/spin" -seconds "$LASTING"
 	ended_with 143
 	(($(cycle_lines out) >= 25)) || fail "$(cycle_lines out) lines"
 }
@@ -41,13 +41,13 @@ case_output_to_a_file() {
 }
 
 case_output_to_a_file_that_cannot_be_opened() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace -o no/such/folder -p "$PID"
 	one_line_of_trouble 'no/such/folder: No such file or directory'
 }
 
 case_output_to_a_full_device() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace -o /dev/full -p "$PID"
 	ended_with 2
 	same "lines of trouble" 1 "$(grep -cv 'cycles so far' err)"
@@ -55,7 +55,7 @@ case_output_to_a_full_device() {
 }
 
 case_header_to_a_full_device() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace --json -o /dev/full -p "$PID"
 	ended_with 2
 	same "lines of trouble" 1 "$(grep -cv 'cycles so far' err)"
@@ -63,7 +63,7 @@ case_header_to_a_full_device() {
 }
 
 case_standard_output_is_full() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	STATUS=0
 	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace -p "$PID" >/dev/full 2>err || STATUS=$?
 	ended_with 2
@@ -131,7 +131,7 @@ case_json_numbers_are_sound() {
 
 case_a_small_buffer_still_counts_what_is_lost() {
 	need jq
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace --json --buffer 4 -d 1 -p "$PID"
 	ended_with 0
 	jq -es 'map(select(.type == "totals"))[0] | .cycles > 0 and (.missing_cycles > 0) == (.gaps > 0)' out

@@ -30,7 +30,7 @@ case_none() {
 	reachable
 	as_nobody none trace -- ./backtoback
 	one_line_of_trouble 'CAP_BPF'
-	./spin -seconds 60 >program.out &
+	./spin -seconds "$LASTING" >program.out &
 	as_nobody none trace -p $!
 	one_line_of_trouble 'CAP_BPF'
 	as_nobody none trace -x ./spin
@@ -58,7 +58,7 @@ case_without_ptrace_a_foreign_process() {
 	need setpriv
 	reachable
 	grantable +bpf,+perfmon || skip "CAP_BPF and CAP_PERFMON cannot be granted here"
-	./spin -seconds 60 >program.out &
+	./spin -seconds "$LASTING" >program.out &
 	as_nobody +bpf,+perfmon trace -p $!
 	one_line_of_trouble 'CAP_SYS_PTRACE'
 }
@@ -79,7 +79,7 @@ case_just_enough() {
 	info "granted: $granted"
 	ended_with 0
 	same "lines" 20 "$(cycle_lines out)"
-	./spin -seconds 60 >program.out &
+	./spin -seconds "$LASTING" >program.out &
 	as_nobody "$granted" trace -p $! -n 20
 	ended_with 0
 	cycle_numbers out | consecutive

@@ -23,7 +23,7 @@ case_exit_status_seven() {
 case_command_killed_by_a_signal() {
 	local number
 	for number in 9 15 1; do
-		tap trace -- "$GO_PROGRAMS/spin" -seconds 60
+		tap trace -- "$GO_PROGRAMS/spin" -seconds "$LASTING"
 		await has_lines out 1
 		kill -"$number" "$(pgrep -P "$TAP" -x spin)"
 		await_end "$TAP"
@@ -101,14 +101,14 @@ case_process_is_a_kernel_thread() {
 }
 
 case_process_is_no_go_program() {
-	sleep 60 &
+	sleep "$LASTING" &
 	gctap trace -p $!
 	one_line_of_trouble 'not a Go program'
 }
 
 case_process_is_a_thread() {
 	local tid
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	await has_threads "$PID"
 	tid=$(threads "$PID" | head -n 1)
 	gctap trace -p "$tid"
@@ -128,8 +128,8 @@ case_file_is_none() {
 }
 
 case_one_of_several_is_none() {
-	start spin -seconds 60
-	sleep 60 &
+	start spin -seconds "$LASTING"
+	sleep "$LASTING" &
 	gctap trace -p "$PID" -p $!
 	one_line_of_trouble 'not a Go program'
 	kill -0 "$PID" || fail "the other process was ended"

@@ -48,7 +48,7 @@ case_in_the_text_lines() {
 }
 
 case_of_a_running_process() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace --trigger -p "$PID" -n 20
 	ended_with 0
 	cycle_numbers out | consecutive
