@@ -16,6 +16,7 @@
 #include "test_binaries.h"
 
 #include "gctap/gc_cycle.h"
+#include "gctap/scavenge.h"
 
 /* ---- Parts that are printed only sometimes --------------------------------------------------- */
 
@@ -476,6 +477,364 @@ static void programs_without_the_line(void **unused)
 	assert_no_recipe(&program, "no branch in front of printing");
 }
 
+/* ---- What was given back --------------------------------------------------------------------- */
+
+#define CODE_BYTES 1024u
+
+/* A program with code as the compiler writes it. */
+struct program {
+	struct go_function functions[12];
+	uint8_t code[CODE_BYTES];
+	uint8_t rodata[64];
+	struct go_program parts;
+	uint32_t at; /* the end of the code so far */
+	struct image *image;
+	struct gobin *gobin;
+	uint8_t *file;
+};
+
+static void open_program(struct program *program)
+{
+	size_t size;
+
+	program->parts.functions = program->functions;
+	program->parts.code = program->code;
+	program->parts.code_size = CODE_BYTES;
+	program->parts.rodata = program->rodata;
+	program->parts.rodata_size = sizeof(program->rodata);
+	program->file = go_program(&program->parts, &size);
+	assert_int_equal(image_open_bytes(program->file, size, &program->image, NULL), 0);
+	assert_int_equal(gobin_open(program->image, &program->gobin, NULL), 0);
+}
+
+static void close_program(struct program *program)
+{
+	gobin_close(program->gobin);
+	image_close(program->image);
+	free(program->file);
+}
+
+static void emit_code(struct program *program, const char *bytes, size_t size)
+{
+	assert_true(program->at + size <= CODE_BYTES);
+	memcpy(program->code + program->at, bytes, size);
+	program->at += (uint32_t)size;
+}
+
+#define EMIT(program, bytes) emit_code(program, bytes, sizeof(bytes) - 1)
+
+/* An instruction that names an address relative to its end, which comes @behind bytes after the address. */
+static void emit_relative(struct program *program, const char *bytes, size_t size, uint64_t address, unsigned behind)
+{
+	int32_t relative = (int32_t)(address - (GO_TEXT + program->at + size + 4 + behind));
+
+	emit_code(program, bytes, size);
+	emit_code(program, (const char *)&relative, sizeof(relative));
+}
+
+#define EMIT_RELATIVE(program, bytes, address, behind) emit_relative(program, bytes, sizeof(bytes) - 1, address, behind)
+
+/* The code that is emitted next is that of a function; its address. */
+static uint64_t begin_function(struct program *program, const char *name)
+{
+	uint64_t entry;
+
+	program->at = (program->at + 15) & ~15u;
+	entry = GO_TEXT + program->at;
+	program->functions[program->parts.nr_functions++] = (struct go_function){ name, entry, "mgc.go", 1 };
+	return entry;
+}
+
+static uint64_t add_empty_function(struct program *program, const char *name)
+{
+	uint64_t entry = begin_function(program, name);
+
+	EMIT(program, "\xc3");
+	return entry;
+}
+
+static void assert_no_scavtrace(struct program *program, int expected, const char *reason)
+{
+	struct failure failure = { "" };
+	struct scavenge_recipes recipes;
+	int error;
+
+	memset(&recipes, 0xa5, sizeof(recipes));
+	open_program(program);
+	error = recipe_solve_scavtrace(program->gobin, &recipes, &failure);
+	if (error != expected || !strstr(failure.text, reason))
+		fail_msg("%d \"%s\", expected %d \"%s\"", error, failure.text, expected, reason);
+	assert_null(recipes.background);
+	assert_null(recipes.forced);
+	close_program(program);
+}
+
+static void programs_without_scavtrace(void **unused)
+{
+	(void)unused;
+	for (enum pclntab_form form = PCLNTAB_GO12; form <= PCLNTAB_GO120; form++) {
+		struct program program = { .parts = { .form = form } };
+
+		add_empty_function(&program, "main.main");
+		assert_no_scavtrace(&program, -ENOENT, "has no runtime.sweepone");
+		add_empty_function(&program, "runtime.sweepone");
+		assert_no_scavtrace(&program, -ENOTSUP, "does not print a scavtrace line (last try: no branch");
+		program = (struct program){ .parts = { .form = form } };
+		begin_function(&program, "runtime.sweepone");
+		/* cmp dword ptr [variable], 0; jle to the return */
+		EMIT_RELATIVE(&program, "\x83\x3d", GO_DATA + 0x1000, 1);
+		EMIT(&program, "\0\x7e\0\xc3");
+		assert_no_scavtrace(&program, -ENOTSUP, "runtime.sweepone does not print a scavtrace line");
+	}
+}
+
+/* Before Go 1.19 the line of a generation is in a function of its own; since 1.20 that name means nothing. */
+static void programs_with_generations(void **unused)
+{
+	struct program program = { .parts = { .form = PCLNTAB_GO116 } };
+	uint64_t start;
+
+	(void)unused;
+	start = add_empty_function(&program, "runtime.(*pageAlloc).scavengeStartGen");
+	add_empty_function(&program, "runtime.sweepone");
+	assert_no_scavtrace(&program, -ENOENT, "called from nowhere known");
+	program.parts.form = PCLNTAB_GO120;
+	assert_no_scavtrace(&program, -ENOTSUP, "runtime.sweepone does not print");
+	program.parts.form = PCLNTAB_GO116;
+	begin_function(&program, "runtime.sweepone.func2");
+	EMIT_RELATIVE(&program, "\x48\x8d\x05", GO_DATA + 0x1000, 0); /* lea rax, variable */
+	EMIT_RELATIVE(&program, "\xe8", start, 0);
+	EMIT(&program, "\xc3");
+	assert_no_scavtrace(&program, -ENOTSUP, "scavengeStartGen does not print a scavtrace line");
+}
+
+/* Variables of the sweep below, each in a window of its own, and where its constants lie. */
+enum { SWITCH = GO_DATA + 0x1000, WORK = 0x501100, TOTAL = 0x501200, IN_USE = 0x501300, FREE = 0x501400 };
+enum { CLOSURE = GO_RODATA, TEXTS = GO_RODATA + 16 };
+
+struct printers {
+	uint64_t lock, string, number, systemstack;
+};
+
+/* lea rax, text; mov ebx, its length; call printstring */
+static void emit_print(struct program *program, const struct printers *printers, uint64_t text, uint32_t length)
+{
+	EMIT_RELATIVE(program, "\x48\x8d\x05", text, 0);
+	EMIT(program, "\xbb");
+	emit_code(program, (const char *)&length, sizeof(length));
+	EMIT_RELATIVE(program, "\xe8", printers->string, 0);
+}
+
+/* mov rax, [variable]; shr rax, 10; call printuint */
+static void emit_print_kib(struct program *program, const struct printers *printers, uint64_t variable)
+{
+	EMIT_RELATIVE(program, "\x48\x8b\x05", variable, 0);
+	EMIT(program, "\x48\xc1\xe8\x0a");
+	EMIT_RELATIVE(program, "\xe8", printers->number, 0);
+}
+
+/* The function on the other stack: prints "scav N KiB work, N KiB total, N% util". */
+static void emit_closure(struct program *program, const struct printers *printers)
+{
+	EMIT_RELATIVE(program, "\xe8", printers->lock, 0);
+	emit_print(program, printers, TEXTS, 5);
+	emit_print_kib(program, printers, WORK);
+	emit_print(program, printers, TEXTS + 5, 11);
+	emit_print_kib(program, printers, TOTAL);
+	emit_print(program, printers, TEXTS + 16, 12);
+	EMIT_RELATIVE(program, "\x48\x8b\x0d", IN_USE, 0); /* mov rcx, in use */
+	EMIT(program, "\x48\x6b\xc1\x64");		   /* imul rax, rcx, 100 */
+	EMIT_RELATIVE(program, "\x48\x03\x0d", FREE, 0);   /* add rcx, free */
+	EMIT(program, "\x31\xd2\x48\xf7\xf1");		   /* xor edx, edx; div rcx */
+	EMIT_RELATIVE(program, "\xe8", printers->number, 0);
+	emit_print(program, printers, TEXTS + 28, 7);
+	EMIT(program, "\xc3");
+}
+
+/* @func_value: where systemstack finds the address of what it is to call. */
+static void make_sweep(struct program *program, uint64_t func_value)
+{
+	struct printers printers;
+	uint64_t closure;
+
+	*program = (struct program){ .parts = { .form = PCLNTAB_GO120 } };
+	memcpy(program->rodata + 16, "scav  KiB work,  KiB total, % util\n", 35);
+	printers.lock = add_empty_function(program, "runtime.printlock");
+	printers.string = add_empty_function(program, "runtime.printstring");
+	printers.number = add_empty_function(program, "runtime.printuint");
+	/* What it does with stacks, no emulation could follow: nothing that can be decoded. */
+	printers.systemstack = begin_function(program, "runtime.systemstack");
+	EMIT(program, "\x06");
+	closure = begin_function(program, "runtime.sweepone.func3");
+	memcpy(program->rodata, &closure, sizeof(closure));
+	emit_closure(program, &printers);
+	begin_function(program, "runtime.sweepone");
+	EMIT(program, "\x48\x83\xec\x10"); /* sub rsp, 16 */
+	EMIT_RELATIVE(program, "\x83\x3d", SWITCH, 1);
+	EMIT(program, "\0\x7e\x10"); /* jle behind the call */
+	EMIT_RELATIVE(program, "\x48\x8d\x05", func_value, 0);
+	EMIT(program, "\x48\x89\x04\x24"); /* mov [rsp], rax */
+	EMIT_RELATIVE(program, "\xe8", printers.systemstack, 0);
+	EMIT(program, "\x48\x83\xc4\x10\xc3");
+}
+
+static void assert_shape(const struct recipe *recipe, expr_id id, const char *expected)
+{
+	char text[128];
+
+	assert_true(id != EXPR_NONE);
+	expr_format(recipe->pool, id, text, sizeof(text));
+	assert_string_equal(text, expected);
+}
+
+static void line_behind_systemstack(void **unused)
+{
+	struct failure failure = { "" };
+	struct scavenge_recipes recipes;
+	struct program program;
+	char text[128];
+
+	(void)unused;
+	make_sweep(&program, CLOSURE);
+	open_program(&program);
+	if (recipe_solve_scavtrace(program.gobin, &recipes, &failure))
+		fail_msg("%s", failure.text);
+	assert_null(recipes.forced);
+	assert_true(recipes.background->cumulative);
+	assert_string_equal(recipes.background->function, "runtime.sweepone");
+	assert_string_equal(recipes.background->probe_text, "jle");
+	assert_int_equal(recipes.background->switch_address, SWITCH);
+	recipe_format_string(recipes.background, text, sizeof(text));
+	assert_string_equal(text, "scav %u KiB work, %u KiB total, %u% util");
+	assert_int_equal(recipes.background->items[1].unit, RECIPE_UNIT_BYTES);
+	assert_int_equal(recipes.background->items[1].scale_shift, 10);
+	assert_shape(recipes.background, recipes.background->items[1].raw, "u64[0x501100]");
+	assert_shape(recipes.background, recipes.background->extras[RECIPE_SWITCH], "u32[0x501000]");
+	assert_shape(recipes.background, recipes.background->extras[RECIPE_IN_USE], "u64[0x501300]");
+	assert_shape(recipes.background, recipes.background->extras[RECIPE_RETAINED], "u64[0x501300] + u64[0x501400]");
+	recipe_free(recipes.background);
+	close_program(&program);
+}
+
+static void closures_that_cannot_be_known(void **unused)
+{
+	struct program program;
+
+	(void)unused;
+	/* Only the process has what lies in its variables. */
+	make_sweep(&program, WORK);
+	assert_no_scavtrace(&program, -ENOTSUP, "calls a function that cannot be known");
+	/* No func value is there, and no function at address 0. */
+	make_sweep(&program, CLOSURE + 8);
+	assert_no_scavtrace(&program, -ENOTSUP, "does not print a scavtrace line");
+	make_sweep(&program, 0x700000);
+	assert_no_scavtrace(&program, -ENOTSUP, "does not print a scavtrace line");
+}
+
+/* ---- The memory limit ------------------------------------------------------------------------ */
+
+#define CONTROLLER (GO_DATA + 0x2000)
+
+/* gcControllerCommit passes the controller to commit; the method @name reads @reads of its fields, last one first. */
+static void make_controller(struct program *program, const char *name, unsigned reads)
+{
+	uint64_t commit;
+
+	*program = (struct program){ .parts = { .form = PCLNTAB_GO120 } };
+	commit = add_empty_function(program, "runtime.(*gcControllerState).commit");
+	begin_function(program, "runtime.gcControllerCommit");
+	EMIT_RELATIVE(program, "\x48\x8d\x05", CONTROLLER, 0);
+	EMIT_RELATIVE(program, "\xe8", commit, 0);
+	EMIT(program, "\xc3");
+	begin_function(program, name);
+	for (unsigned i = reads; i-- > 0;) {
+		uint32_t offset = 0x100 + 8 * i;
+
+		EMIT(program, "\x48\x8b\x88"); /* mov rcx, [rax + offset] */
+		emit_code(program, (const char *)&offset, sizeof(offset));
+		EMIT(program, "\x48\x8b\x90"); /* a second time, which is no news */
+		emit_code(program, (const char *)&offset, sizeof(offset));
+	}
+	EMIT(program, "\xc3");
+}
+
+static int find_limit(struct program *program, struct recipe_limit *limit, struct failure *failure)
+{
+	int error;
+
+	*failure = (struct failure){ "" };
+	*limit = (struct recipe_limit){ 0 };
+	open_program(program);
+	error = recipe_memory_limit(program->gobin, limit, failure);
+	close_program(program);
+	return error;
+}
+
+static void fields_of_the_memory_limit(void **unused)
+{
+	static const char method[] = "runtime.(*gcControllerState).memoryLimitHeapGoal";
+	struct recipe_limit limit;
+	struct failure failure;
+	struct program program;
+
+	(void)unused;
+	make_controller(&program, method, 5);
+	assert_int_equal(find_limit(&program, &limit, &failure), 0);
+	assert_int_equal(limit.heap_free, CONTROLLER + 0x120);
+	assert_int_equal(limit.mapped_ready, CONTROLLER + 0x108);
+	assert_int_equal(limit.memory_limit, CONTROLLER + 0x100);
+	make_controller(&program, method, 4);
+	assert_int_equal(find_limit(&program, &limit, &failure), -EBADMSG);
+	assert_non_null(strstr(failure.text, "cannot find the memory limit in"));
+	/* A version that has none. */
+	make_controller(&program, "runtime.(*gcControllerState).endCycle", 5);
+	assert_int_equal(find_limit(&program, &limit, &failure), -ENOENT);
+	assert_string_equal(failure.text, "");
+	/* Nobody says where the controller is. */
+	program = (struct program){ .parts = { .form = PCLNTAB_GO120 } };
+	add_empty_function(&program, method);
+	assert_int_equal(find_limit(&program, &limit, &failure), -ENOENT);
+	add_empty_function(&program, "runtime.gcControllerCommit");
+	assert_int_equal(find_limit(&program, &limit, &failure), -ENOTSUP);
+	assert_non_null(strstr(failure.text, "cannot find the memory limit in"));
+}
+
+/* Variables that lie elsewhere are not the controller's. */
+static void fields_of_something_else(void **unused)
+{
+	struct recipe_limit limit;
+	struct failure failure;
+	struct program program;
+
+	(void)unused;
+	make_controller(&program, "runtime.(*gcControllerState).memoryLimitHeapGoal", 5);
+	program.at -= 1 + 14;				    /* the last read and the return */
+	EMIT_RELATIVE(&program, "\x48\x8b\x0d", SWITCH, 0); /* mov rcx, variable */
+	EMIT(&program, "\xc3");
+	assert_int_equal(find_limit(&program, &limit, &failure), -EBADMSG);
+}
+
+static void goal_of_gogc(void **unused)
+{
+	struct failure failure = { "" };
+	struct program program;
+	uint64_t address = 0;
+
+	(void)unused;
+	make_controller(&program, "runtime.(*gcControllerState).heapGoalInternal", 2);
+	open_program(&program);
+	assert_int_equal(recipe_percent_goal(program.gobin, &address, &failure), 0);
+	assert_int_equal(address, CONTROLLER + 0x108);
+	close_program(&program);
+	make_controller(&program, "runtime.(*gcControllerState).heapGoalInternal", 0);
+	open_program(&program);
+	assert_int_equal(recipe_percent_goal(program.gobin, &address, &failure), -EBADMSG);
+	assert_non_null(strstr(failure.text, "cannot find the heap goal"));
+	close_program(&program);
+}
+
+/* ---- Real programs --------------------------------------------------------------------------- */
+
 static void assert_expression(const struct recipe *recipe, const struct gc_layout *layout, const char *field,
 			      const char *part)
 {
@@ -532,6 +891,113 @@ static void programs_of_the_system_go(void **unused)
 	each_test_binary("programs_of_the_system_go", real_program);
 }
 
+/* Go 1.15, 1.19 and 1.21; what is said of every sweep, and of debug.FreeOSMemory. */
+static const char *const sweep_lines[] = {
+	"scav %u %u KiB work, %u KiB total, %u% util",
+	"scav %u KiB work, %u KiB total, %u% util[ [controller reset]]",
+	"scav %u KiB work (bg), %u KiB work (eager), %u KiB now, %u% util[ [controller reset]]",
+};
+static const char *const forced_lines[] = {
+	"scav %u %u KiB work, %u KiB total, %u% util (forced)",
+	"scav %u KiB work, %u KiB total, %u% util (forced)",
+	"scav 0 KiB work (bg), %u KiB work (eager), %u KiB now, %u% util (forced)",
+};
+
+struct leaf_search {
+	uint64_t address;
+	bool found;
+};
+
+static void note_leaf(expr_id id, const struct expr_node *leaf, void *context)
+{
+	struct leaf_search *search = context;
+
+	(void)id;
+	search->found |= leaf->op == EXPR_MEMORY && leaf->value == search->address && leaf->size == 8;
+}
+
+static bool retained_holds(const struct recipe *recipe, uint64_t address)
+{
+	struct leaf_search search = { address, false };
+
+	expr_each_leaf(recipe->pool, recipe->extras[RECIPE_RETAINED], note_leaf, &search);
+	return search.found;
+}
+
+/* Which version's line it is. */
+static unsigned check_scavtrace(const char *path, const struct recipe *recipe, bool forced)
+{
+	const char *const *lines = forced ? forced_lines : sweep_lines;
+	struct failure failure = { "" };
+	struct scavenge_layout layout;
+	unsigned version = 0;
+	char text[512];
+
+	recipe_format_string(recipe, text, sizeof(text));
+	while (version < 3 && strcmp(text, lines[version]))
+		version++;
+	if (version == 3)
+		fail_msg("%s: \"%s\"", path, text);
+	assert_true(recipe->checks >= 4);
+	assert_true(recipe->probe_text[0] == 'j' && recipe->probe_offset && recipe->switch_address);
+	assert_true(recipe->nr_windows && recipe->payload_bytes <= GCTAP_PAYLOAD_MAX);
+	for (unsigned i = 0; i < RECIPE_EXTRAS; i++)
+		assert_true(recipe->extras[i] != EXPR_NONE);
+	assert_int_equal(expr_node(recipe->pool, recipe->extras[RECIPE_SWITCH])->value, recipe->switch_address);
+	if (scavenge_layout_learn(recipe, forced, &layout, &failure))
+		fail_msg("%s: %s", path, failure.text);
+	assert_int_equal(layout.counters[1] >= 0, version == 2 && !forced);
+	for (unsigned i = 0; i < recipe->nr_items; i++)
+		assert_null(layout.line.labels[i]);
+	scavenge_layout_clear(&layout);
+	return version;
+}
+
+static void real_scavtrace(const char *path)
+{
+	struct failure failure = { "" };
+	struct scavenge_recipes recipes;
+	struct recipe_limit limit;
+	struct image *image;
+	struct gobin *gobin;
+	struct gobin_function function;
+	unsigned version;
+	int error;
+
+	if (image_open(path, &image, &failure) || gobin_open(image, &gobin, &failure) ||
+	    recipe_solve_scavtrace(gobin, &recipes, &failure))
+		fail_msg("%s: %s", path, failure.text);
+	version = check_scavtrace(path, recipes.background, false);
+	/* A generation's counters start anew with each line, others only when it was printed. */
+	assert_int_equal(recipes.background->cumulative, version > 0);
+	assert_int_equal(!recipes.forced,
+			 gobin_function_by_name(gobin, "runtime.(*mheap).scavengeAll", &function) != 0);
+	if (recipes.forced) {
+		assert_int_equal(check_scavtrace(path, recipes.forced, true), version);
+		assert_false(recipes.forced->cumulative);
+		assert_int_equal(recipes.forced->switch_address, recipes.background->switch_address);
+	}
+	/* The memory limit came with the lines of 1.19. */
+	error = recipe_memory_limit(gobin, &limit, &failure);
+	assert_int_equal(error, version ? 0 : -ENOENT);
+	if (!error) {
+		assert_true(retained_holds(recipes.background, limit.heap_free));
+		assert_false(retained_holds(recipes.background, limit.mapped_ready));
+		assert_false(retained_holds(recipes.background, limit.memory_limit));
+		assert_true(limit.mapped_ready != limit.memory_limit);
+	}
+	recipe_free(recipes.background);
+	recipe_free(recipes.forced);
+	gobin_close(gobin);
+	image_close(image);
+}
+
+static void scavtrace_of_the_system_go(void **unused)
+{
+	(void)unused;
+	each_test_binary("scavtrace_of_the_system_go", real_scavtrace);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -551,7 +1017,15 @@ int main(void)
 		cmocka_unit_test(short_buffers),
 		cmocka_unit_test(format_strings),
 		cmocka_unit_test(programs_without_the_line),
+		cmocka_unit_test(programs_without_scavtrace),
+		cmocka_unit_test(programs_with_generations),
+		cmocka_unit_test(line_behind_systemstack),
+		cmocka_unit_test(closures_that_cannot_be_known),
+		cmocka_unit_test(fields_of_the_memory_limit),
+		cmocka_unit_test(fields_of_something_else),
+		cmocka_unit_test(goal_of_gogc),
 		cmocka_unit_test(programs_of_the_system_go),
+		cmocka_unit_test(scavtrace_of_the_system_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
