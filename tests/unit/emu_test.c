@@ -912,6 +912,53 @@ static void calls_nest_and_return(void **unused)
 	free_image();
 }
 
+static enum emu_answer first_answer;
+
+/* The first call leads elsewhere. */
+static enum emu_answer redirect_once(struct emu *emu, uint64_t target, void *context, struct failure *failure)
+{
+	(void)target;
+	(void)context;
+	(void)failure;
+	if (emu_current(emu) != CODE_ADDRESS)
+		return EMU_DESCEND;
+	emu_redirect(emu, CODE_ADDRESS + 24);
+	return first_answer;
+}
+
+static void a_hook_leads_elsewhere(void **unused)
+{
+	struct emu_options options = { .instructions_max = 1000,
+				       .nanoseconds_max = 1000000000,
+				       .hooks = { .call = redirect_once, .concrete = on_leaf } };
+	struct run run = { .before = &no_state };
+	struct failure failure = { "" };
+	struct emu *emu;
+
+	(void)unused;
+	make_image();
+	options.image = hand.image;
+	options.hooks.context = &run;
+	/* call 16; call 16; ret; at 16: add eax, 1; ret; at 24: add ecx, 1; ret */
+	memcpy(hand.file + hand.code_offset,
+	       "\xe8\x0b\0\0\0\xe8\x06\0\0\0\xc3\x90\x90\x90\x90\x90\x83\xc0\x01\xc3\x90\x90\x90\x90\x83\xc1\x01\xc3",
+	       28);
+	assert_int_equal(emu_new(&options, &emu, NULL), 0);
+	/* It comes back behind the call, and the next one goes where it says. */
+	first_answer = EMU_DESCEND;
+	assert_int_equal(emu_run(emu, CODE_ADDRESS, NULL, &failure), -ENOTSUP);
+	assert_non_null(strstr(failure.text, "returns at 0x2100000a"));
+	assert_int_equal(emu_register(emu, 1).word, 1);
+	assert_int_equal(emu_register(emu, 0).word, 1);
+	/* Whoever handles the call himself leads nowhere, now or later. */
+	first_answer = EMU_HANDLED;
+	assert_int_equal(emu_run(emu, CODE_ADDRESS, NULL, &failure), -ENOTSUP);
+	assert_int_equal(emu_register(emu, 1).word, 0);
+	assert_int_equal(emu_register(emu, 0).word, 1);
+	emu_free(emu);
+	free_image();
+}
+
 static void decode_tells_what_an_instruction_is(void **unused)
 {
 	struct run run = { .before = &no_state };
@@ -993,6 +1040,7 @@ int main(void)
 		cmocka_unit_test(expressions_end),
 		cmocka_unit_test(nowhere_to_go),
 		cmocka_unit_test(calls_nest_and_return),
+		cmocka_unit_test(a_hook_leads_elsewhere),
 		cmocka_unit_test(decode_tells_what_an_instruction_is),
 		cmocka_unit_test(symbolic_count_of_zero),
 		cmocka_unit_test(arm64_is_refused_by_name),
