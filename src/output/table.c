@@ -30,8 +30,8 @@ static const char *bytes_text(char *cell, bool known, double bytes)
 	double size = bytes < 0 ? -bytes : bytes;
 	unsigned unit = 0;
 
-	/* Tenths of a percent of a gigabyte are wanted: the next unit only from 10240 of one on. */
-	while (size >= (unit ? 10240 : 1024) && unit < 4) {
+	/* A gigabyte is looked at in tenths of a percent: from MiB on, the next unit only from 10240 of one. */
+	while (size >= (unit < 2 ? 1024 : 10240) && unit < 4) {
 		size /= 1024;
 		bytes /= 1024;
 		unit++;

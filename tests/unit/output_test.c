@@ -503,14 +503,14 @@ static void summaries_are_a_heading(void **state)
 	record_set_unsigned(&record, "lazy_free_bytes", 1024);
 	assert_written(OUTPUT_GCTRACE, true, &record,
 		       TIME
-		       "in all 10.0 s: 12 madvise calls; given back: 5.0 TiB asked, 1.5 GiB freed; "
+		       "in all 10.0 s: 12 madvise calls; given back: 5120.0 GiB asked, 1536.0 MiB freed; "
 		       "now Rss 1023 B, LazyFree 1.0 KiB\n"
 		       "  ADVICE           CAUSE                 CALLS        ASKED        FREED   ERRORS       MEAN"
 		       "        P99        MAX\n");
 	record_set_unsigned(&record, "calls", 0);
 	record_set_unsigned(&record, "freed_error_bytes", 64 << 12);
 	assert_written(OUTPUT_GCTRACE, false, &record,
-		       "in all 10.0 s: 0 madvise calls; given back: 5.0 TiB asked, 1.5 GiB freed +-256.0 KiB; "
+		       "in all 10.0 s: 0 madvise calls; given back: 5120.0 GiB asked, 1536.0 MiB freed +-256.0 KiB; "
 		       "now Rss 1023 B, LazyFree 1.0 KiB\n");
 }
 
