@@ -79,6 +79,9 @@ uint64_t session_cycles(const struct session *session);
 /* Detaches, takes what is still in the ring, writes the ends of processes and the totals. */
 int session_finish(struct session *session);
 
+/* Intervals of madvise sums that have been written. */
+uint64_t session_madvise_intervals(const struct session *session);
+
 /* How madvise calls are seen, "fentry" or the like; NULL when they were not asked for. */
 const char *session_madvise_way(const struct session *session);
 

@@ -12,7 +12,6 @@ enum { KEY_FORMAT = 256, KEY_JSON, KEY_EVENTS, KEY_REFAULT, KEY_BUFFER, KEY_ATTA
 struct options {
 	struct run_options run;
 	double interval; /* seconds; 0: only in all */
-	long intervals;	 /* 0: no limit */
 };
 
 static const struct argp_option argp_options[] = {
@@ -59,8 +58,8 @@ static bool take_number(struct argp_state *state, struct options *options, const
 		return false;
 	if (options->interval == 0)
 		options->interval = cli_seconds(state, text);
-	else if (options->intervals == 0)
-		options->intervals = cli_number(state, text, 1, 1L << 40, "COUNT");
+	else if (options->run.intervals == 0)
+		options->run.intervals = cli_number(state, text, 1, 1L << 40, "COUNT");
 	else
 		return false;
 	return true;
@@ -87,8 +86,6 @@ static void check_options(struct argp_state *state, struct options *options)
 	run->session.madvise_events |= run->output.csv_type == &record_madvise_call;
 	run->session.madvise_refault |= run->output.csv_type == &record_refault;
 	run->session.madvise_interval_ns = (uint64_t)(options->interval * 1e9);
-	if (options->intervals && run->duration == 0)
-		run->duration = options->interval * (double)options->intervals;
 }
 
 static error_t parse(int key, char *text, struct argp_state *state)

@@ -192,7 +192,9 @@ static bool time_is_up(const struct run *run)
 	if (run->ending_ns)
 		return false;
 	return (run->options->duration > 0 && (double)(now - run->start_ns) >= run->options->duration * 1e9) ||
-	       (run->options->count && session_cycles(run->session) >= (uint64_t)run->options->count);
+	       (run->options->count && session_cycles(run->session) >= (uint64_t)run->options->count) ||
+	       (run->options->intervals &&
+		session_madvise_intervals(run->session) >= (uint64_t)run->options->intervals);
 }
 
 static void check_end(struct run *run)

@@ -44,10 +44,11 @@ struct accounting {
 	struct accounting_options options;
 	struct madvise_probe *probe;
 	struct accounted *processes;
-	uint64_t next_report_ns;
-	uint64_t batch_pages; /* of the kernel's counters */
-	uint64_t ended_calls; /* of processes that are gone */
-	int error;	      /* out of memory while counting */
+	uint64_t next_report_ns; /* 0: the first interval has not begun */
+	uint64_t intervals;	 /* reported */
+	uint64_t batch_pages;	 /* of the kernel's counters */
+	uint64_t ended_calls;	 /* of processes that are gone */
+	int error;		 /* out of memory while counting */
 };
 
 static uint64_t now_ns(void)
@@ -79,7 +80,6 @@ int accounting_new(const struct accounting_options *options, struct accounting *
 		return failure_set(failure, -ENOMEM, "out of memory");
 	accounting->options = *options;
 	accounting->batch_pages = percpu_batch();
-	accounting->next_report_ns = now_ns() + options->interval_ns;
 	error = madvise_probe_new(&probe, &accounting->probe, failure);
 	if (error) {
 		accounting_free(accounting);
@@ -483,7 +483,11 @@ int accounting_poll(struct accounting *accounting)
 	for (struct accounted *process = accounting->processes; process; process = process->next)
 		if (process->refault)
 			judge(process);
-	if (!accounting->options.interval_ns || now_ns() < accounting->next_report_ns)
+	if (!accounting->options.interval_ns)
+		return accounting->error;
+	if (!accounting->next_report_ns)
+		accounting->next_report_ns = now_ns() + accounting->options.interval_ns;
+	if (now_ns() < accounting->next_report_ns)
 		return accounting->error;
 	/* Late by more than an interval: none is made up for. */
 	while (accounting->next_report_ns <= now_ns())
@@ -491,6 +495,7 @@ int accounting_poll(struct accounting *accounting)
 	error = refresh(accounting);
 	for (struct accounted *process = accounting->processes; process && !error; process = process->next)
 		report(accounting, process, false);
+	accounting->intervals++;
 	return error ? error : accounting->error;
 }
 
@@ -515,6 +520,11 @@ void accounting_end(struct accounting *accounting, uint32_t pid)
 		at = &(*at)->next;
 	*at = process->next;
 	accounted_free(process);
+}
+
+uint64_t accounting_intervals(const struct accounting *accounting)
+{
+	return accounting->intervals;
 }
 
 void accounting_totals(const struct accounting *accounting, struct accounting_totals *totals)

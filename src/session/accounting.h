@@ -54,6 +54,9 @@ void accounting_end(struct accounting *accounting, uint32_t pid);
 /* Takes what has come, looks at pages whose time has come, writes what is due. 0 or a negative errno. */
 int accounting_poll(struct accounting *accounting);
 
+/* Intervals that have been reported. */
+uint64_t accounting_intervals(const struct accounting *accounting);
+
 struct accounting_totals {
 	uint64_t calls, calls_lost, events_dropped, runs_missed;
 };

@@ -353,6 +353,11 @@ int session_finish(struct session *session)
 	return error ? error : session->answer;
 }
 
+uint64_t session_madvise_intervals(const struct session *session)
+{
+	return session->accounting ? accounting_intervals(session->accounting) : 0;
+}
+
 const char *session_madvise_way(const struct session *session)
 {
 	return session->accounting ? accounting_way(session->accounting) : NULL;

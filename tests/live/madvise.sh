@@ -149,10 +149,15 @@ mostly() {
 	((part * 2 > all && part > 0)) || fail "$1: $part of $all bytes"
 }
 
+# A heap that grows says so of the memory it has got, too, which gives nothing back.
 never() {
 	local cause
 	for cause; do
-		same "calls with cause $cause" 0 "$(calls "$cause" sums.json)"
+		if [[ $cause == heap_growth ]]; then
+			same "bytes given back for $cause" 0 "$(asked "$cause" sums.json)"
+		else
+			same "calls with cause $cause" 0 "$(calls "$cause" sums.json)"
+		fi
 	done
 }
 
