@@ -8,9 +8,9 @@
  * end, of which user space loads one. All take the arguments from the registers that
  * user space entered the kernel with.
  *
- * The programs run with preemption off, or are not entered again on the same CPU
- * before they have ended: what they know of a call under way is in a map all the same,
- * since it ends in another program and maybe on another CPU.
+ * No program is entered on a CPU before the last one to enter it there has left it: so
+ * the stack is no one else's, but where kernels preempt programs, calls miss some, see
+ * call_begin_missed().
  */
 #include "vmlinux.h"
 
@@ -31,7 +31,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define MIB	 (1ull << 20)
 #define NO_LIMIT (~0ull >> 1) /* what the runtime means by it */
-#define EEXIST	 17
 
 #define WAKEUP_BAND (8 * sizeof(struct gctap_madvise_event))
 
@@ -399,53 +398,14 @@ static __always_inline __u32 cause_of(struct task_struct *task, struct pt_regs *
 	return runtime_cause(regs, process, bias);
 }
 
-/* ---- A call begins ------------------------------------------------------------------------------ */
-
-static __always_inline void call_store(const struct call *call)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-	long error = bpf_map_update_elem(&calls, &thread, call, BPF_NOEXIST);
-
-	if (error == -EEXIST) {
-		loss_count(GCTAP_MADVISE_LOSS_NO_EXIT);
-		error = bpf_map_update_elem(&calls, &thread, call, BPF_ANY);
-	}
-	if (error)
-		loss_count(GCTAP_MADVISE_LOSS_CALLS_FULL);
-}
-
-static __always_inline int call_begin(struct task_struct *task)
-{
-	__u64 pid_tgid = ids_of(task);
-	struct gctap_madvise_process *process = process_find(pid_tgid);
-	struct pt_regs *regs;
-	struct call call = {};
-
-	if (!process || process->execs > process->execs_allowed)
-		return 0;
-	process->start_ns = task->group_leader->start_boottime;
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	call.pid_tgid = pid_tgid;
-	call.address = CALL_ADDRESS(regs);
-	call.bytes = (CALL_LENGTH(regs) + page_bytes - 1) & ~(page_bytes - 1);
-	call.advice = CALL_ADVICE(regs);
-	call.cause = cause_of(task, regs, process);
-	call.cpu = bpf_get_smp_processor_id();
-	call.cpu_offset = cpu_offset_now();
-	if (resident_read(task, call.cpu_offset, call.resident) && !rss_known)
-		rss_known = true;
-	call.ktime_ns = bpf_ktime_get_ns();
-	call_store(&call);
-	return 0;
-}
-
-/* ---- A call ends -------------------------------------------------------------------------------- */
+/* ---- Accounting --------------------------------------------------------------------------------- */
 
 /* How it ended. */
 struct outcome {
 	__u64 duration_ns;
 	__s64 result;
 	__s64 freed_pages[GCTAP_RSS_KINDS];
+	bool partial; /* all of the above but the result is 0 */
 	bool migrated;
 	bool rss;
 };
@@ -498,6 +458,18 @@ static __always_inline void error_add(const struct gctap_madvise_key *key, __s64
 		loss_count(GCTAP_MADVISE_LOSS_ERRORS_FULL);
 }
 
+static __always_inline void measured_add(struct gctap_madvise_sum *sum, const struct outcome *outcome)
+{
+	for (int kind = 0; kind < GCTAP_RSS_KINDS; kind++)
+		if (outcome->freed_pages[kind])
+			__sync_fetch_and_add(&sum->freed_pages[kind], outcome->freed_pages[kind]);
+	if (outcome->migrated)
+		__sync_fetch_and_add(&sum->migrated, 1);
+	__sync_fetch_and_add(&sum->latency_ns, outcome->duration_ns);
+	__sync_fetch_and_add(&sum->latency[latency_bucket(outcome->duration_ns)], 1);
+	maximum_raise(&sum->latency_max_ns, outcome->duration_ns);
+}
+
 static __always_inline void sum_add(const struct call *call, const struct outcome *outcome)
 {
 	struct gctap_madvise_key key = { .pid = call->pid_tgid >> 32, .advice = call->advice, .cause = call->cause };
@@ -509,14 +481,10 @@ static __always_inline void sum_add(const struct call *call, const struct outcom
 	}
 	__sync_fetch_and_add(&sum->calls, 1);
 	__sync_fetch_and_add(&sum->bytes, call->bytes);
-	for (int kind = 0; kind < GCTAP_RSS_KINDS; kind++)
-		if (outcome->freed_pages[kind])
-			__sync_fetch_and_add(&sum->freed_pages[kind], outcome->freed_pages[kind]);
-	if (outcome->migrated)
-		__sync_fetch_and_add(&sum->migrated, 1);
-	__sync_fetch_and_add(&sum->latency_ns, outcome->duration_ns);
-	__sync_fetch_and_add(&sum->latency[latency_bucket(outcome->duration_ns)], 1);
-	maximum_raise(&sum->latency_max_ns, outcome->duration_ns);
+	if (outcome->partial)
+		__sync_fetch_and_add(&sum->partial, 1);
+	else
+		measured_add(sum, outcome);
 	if (outcome->result < 0) {
 		__sync_fetch_and_add(&sum->errors, 1);
 		__sync_fetch_and_add(&sum->error_bytes, call->bytes);
@@ -560,6 +528,90 @@ static __always_inline void event_send(struct task_struct *task, const struct ca
 	bpf_ringbuf_submit(event, ring_submit_flags(&ring, WAKEUP_BAND));
 }
 
+static __always_inline void call_account(struct task_struct *task, const struct call *call,
+					 const struct outcome *outcome)
+{
+	sum_add(call, outcome);
+	if (to_be_sent(call))
+		event_send(task, call, outcome);
+}
+
+/* ---- A call begins, a call ends ----------------------------------------------------------------- */
+
+/* What the registers tell of a call; they are the same at its begin and at its end. */
+static __always_inline void call_describe(struct task_struct *task, const struct gctap_madvise_process *process,
+					  __u64 pid_tgid, struct call *call)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	call->pid_tgid = pid_tgid;
+	call->address = CALL_ADDRESS(regs);
+	call->bytes = (CALL_LENGTH(regs) + page_bytes - 1) & ~(page_bytes - 1);
+	call->advice = CALL_ADVICE(regs);
+	call->cause = cause_of(task, regs, process);
+}
+
+/* NULL for those that nobody asked for, or no longer. */
+static __always_inline struct gctap_madvise_process *process_accounted(__u64 pid_tgid)
+{
+	struct gctap_madvise_process *process = process_find(pid_tgid);
+
+	return process && process->execs <= process->execs_allowed ? process : NULL;
+}
+
+/*
+ * A thread can be preempted in one of these programs. Another thread that runs on this
+ * CPU meanwhile, and calls too, is let through without them: so this call's begin, or
+ * its end, may be missing. What only the end has seen is accounted for there, what
+ * only the begin has seen when the thread calls again.
+ */
+static __noinline int call_end_missed(struct task_struct *task, struct call *call)
+{
+	struct outcome outcome = { .partial = true };
+
+	if (process_accounted(call->pid_tgid))
+		call_account(task, call, &outcome);
+	return 0;
+}
+
+static __noinline int call_begin_missed(struct task_struct *task, __s64 result)
+{
+	__u64 pid_tgid = ids_of(task);
+	struct gctap_madvise_process *process = process_accounted(pid_tgid);
+	struct outcome outcome = { .partial = true, .result = result };
+	struct call call = {};
+
+	if (!process)
+		return 0;
+	call_describe(task, process, pid_tgid, &call);
+	call.ktime_ns = bpf_ktime_get_ns();
+	call_account(task, &call, &outcome);
+	return 0;
+}
+
+static __always_inline int call_begin(struct task_struct *task)
+{
+	__u64 pid_tgid = ids_of(task), thread = bpf_get_current_pid_tgid();
+	struct gctap_madvise_process *process = process_accounted(pid_tgid);
+	struct call call = {}, *last;
+
+	if (!process)
+		return 0;
+	last = bpf_map_lookup_elem(&calls, &thread);
+	if (last)
+		call_end_missed(task, last);
+	process->start_ns = task->group_leader->start_boottime;
+	call_describe(task, process, pid_tgid, &call);
+	call.cpu = bpf_get_smp_processor_id();
+	call.cpu_offset = cpu_offset_now();
+	if (resident_read(task, call.cpu_offset, call.resident) && !rss_known)
+		rss_known = true;
+	call.ktime_ns = bpf_ktime_get_ns();
+	/* If there is no room, it is as if this had been missed. */
+	bpf_map_update_elem(&calls, &thread, &call, BPF_ANY);
+	return 0;
+}
+
 /*
  * The counters are read at the place where they were read before, also when the call
  * ended on another CPU: missing is then only what it changed there, less than a batch.
@@ -569,13 +621,13 @@ static __always_inline void outcome_fill(struct task_struct *task, const struct 
 {
 	outcome->duration_ns = bpf_ktime_get_ns() - call->ktime_ns;
 	outcome->result = result;
+	outcome->partial = false;
 	outcome->migrated = call->cpu != bpf_get_smp_processor_id();
 	outcome->rss = resident_read(task, call->cpu_offset, outcome->freed_pages);
 	for (int kind = 0; kind < GCTAP_RSS_KINDS; kind++)
 		outcome->freed_pages[kind] = call->resident[kind] - outcome->freed_pages[kind];
 }
 
-/* That a call is known to have begun says that its process is traced, unless it was given up meanwhile. */
 static __always_inline int call_end(struct task_struct *task, __s64 result)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
@@ -583,12 +635,10 @@ static __always_inline int call_end(struct task_struct *task, __s64 result)
 	struct outcome outcome;
 
 	if (!call)
-		return 0;
-	if (process_find(call->pid_tgid)) {
+		return call_begin_missed(task, result);
+	if (process_accounted(call->pid_tgid)) {
 		outcome_fill(task, call, result, &outcome);
-		sum_add(call, &outcome);
-		if (to_be_sent(call))
-			event_send(task, call, &outcome);
+		call_account(task, call, &outcome);
 	}
 	bpf_map_delete_elem(&calls, &thread);
 	return 0;
@@ -635,9 +685,12 @@ int BPF_PROG(tp_btf_begin, struct pt_regs *regs, long number)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(tp_btf_end, struct pt_regs *regs, long result)
 {
+	struct task_struct *task;
+
 	if (SYSCALL_NUMBER(regs) != SYSCALL_MADVISE)
 		return 0;
-	return call_end(bpf_get_current_task_btf(), result);
+	task = bpf_get_current_task_btf();
+	return compat_call(task) ? 0 : call_end(task, result);
 }
 
 /* Another program than the one whose addresses we were told. */

@@ -75,7 +75,7 @@ struct madvise_memory {
 
 /* All that a process gave back in a period. */
 struct madvise_totals {
-	uint64_t calls, migrated; /* of all advices */
+	uint64_t calls, migrated, partial; /* of all advices */
 	uint64_t asked_bytes;	  /* by those that release */
 	int64_t freed_pages;	  /* by those; resident before less after */
 	uint64_t error_pages;	  /* that @freed_pages can be off by, for calls that changed the CPU */

@@ -72,16 +72,22 @@ struct gctap_madvise_key {
 /*
  * Sums since the process was added. Each field is added to atomically, all of them
  * together are not: a reader may see a call in one and not yet in the next.
+ *
+ * Where the kernel preempts itself it can leave out one of our programs, see
+ * madvise_probe_losses(). A call of which only the begin or the end was seen is partial:
+ * it counts, with its bytes and its cause, but not in freed_pages and latency, and
+ * without its end as one that did not fail.
  */
 struct gctap_madvise_sum {
-	__u64 calls;			    /* all that have returned, failed ones too */
-	__u64 bytes;			    /* asked for by them, in whole pages as the kernel rounds up */
-	__u64 errors;			    /* calls that failed. ENOMEM for a hole has done its work beside the hole */
-	__u64 error_bytes;		    /* asked for by those */
-	__s64 freed_pages[GCTAP_RSS_KINDS]; /* resident before less resident after, by enum gctap_rss_kind */
-	__u64 migrated;			    /* calls that changed the CPU: see enum madvise_rss for the error */
-	__u64 latency_ns;		    /* sum */
-	__u64 latency_max_ns;		    /* of one call */
+	__u64 calls;			      /* all that have returned, failed and partial ones too */
+	__u64 bytes;			      /* asked for by them, in whole pages as the kernel rounds up */
+	__u64 partial;			      /* those of which freed pages and latency are not known */
+	__u64 errors;			      /* that failed; one that met a hole (ENOMEM) has worked beside it */
+	__u64 error_bytes;		      /* asked for by those */
+	__s64 freed_pages[GCTAP_RSS_KINDS];   /* resident before less resident after, by enum gctap_rss_kind */
+	__u64 migrated;			      /* calls that changed the CPU: see enum madvise_rss for the error */
+	__u64 latency_ns;		      /* sum; up to some 100 ns of each are our own */
+	__u64 latency_max_ns;		      /* of one call */
 	__u64 latency[GCTAP_MADVISE_BUCKETS]; /* calls of [2^i, 2^(i+1)) ns; the last one: of all that is longer */
 };
 
@@ -94,11 +100,12 @@ struct gctap_madvise_error_key {
 enum gctap_madvise_facts {				     /* bits of gctap_madvise_event.facts */
 			   GCTAP_MADVISE_FACT_RSS = 1u << 0, /* freed_pages is known */
 			   GCTAP_MADVISE_FACT_MIGRATED = 1u << 1,
+			   GCTAP_MADVISE_FACT_PARTIAL = 1u << 2, /* duration_ns, result and freed_pages may be 0 */
 };
 
 /* One call, sent when it returns. */
 struct gctap_madvise_event {
-	__u64 ktime_ns; /* at its beginning. CLOCK_MONOTONIC, the base of Go's nanotime */
+	__u64 ktime_ns; /* at its beginning, if seen. CLOCK_MONOTONIC, the base of Go's nanotime */
 	__u64 duration_ns;
 	__u64 start_ns; /* group leader's start_boottime: with pid the identity of the process */
 	__u32 pid;	/* thread group id, in gctap's pid namespace */
@@ -117,17 +124,15 @@ struct gctap_madvise_event {
 /* What did not arrive; index of the counters. Kernel side counts, user side shows. */
 enum gctap_madvise_loss {
 	GCTAP_MADVISE_LOSS_RING_FULL = 0, /* no room in the ring buffer: no event, but in the sums */
-	GCTAP_MADVISE_LOSS_CALLS_FULL,	  /* too many calls under way at a time: the call is in no sum */
 	GCTAP_MADVISE_LOSS_SUMS_FULL,	  /* too many kinds of calls: the call is in no sum */
 	GCTAP_MADVISE_LOSS_ERRORS_FULL,	  /* too many kinds of errors: the call is in a sum, its errno is not */
-	GCTAP_MADVISE_LOSS_NO_EXIT,	  /* its end was not seen: the call is in no sum */
 	GCTAP_MADVISE_LOSS_COUNT,
 };
 
 _Static_assert(sizeof(struct gctap_madvise_range) == 24, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_process) == 112 + 24 * GCTAP_MADVISE_RANGES_MAX, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_key) == 16, "wire size");
-_Static_assert(sizeof(struct gctap_madvise_sum) == 88 + 8 * GCTAP_MADVISE_BUCKETS, "wire size");
+_Static_assert(sizeof(struct gctap_madvise_sum) == 96 + 8 * GCTAP_MADVISE_BUCKETS, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_error_key) == 24, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_event) == 120, "wire size");
 

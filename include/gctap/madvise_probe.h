@@ -63,8 +63,8 @@ enum madvise_rss madvise_probe_rss(const struct madvise_probe *probe);
 
 /*
  * From here on calls of the process @pid, as our pid namespace numbers it, are summed
- * up. A process that was added before begins anew with @process and no exec, and goes
- * on with its sums. execs and the marks' meaning are the kernel side's.
+ * up when they return; those that are under way are partial. A process that was added
+ * before goes on with its sums, by what @process says now and with no exec so far.
  * -EINVAL: ranges that are none; -ENOSPC: more than GCTAP_MADVISE_PROCESSES_MAX.
  */
 int madvise_probe_add(struct madvise_probe *probe, uint32_t pid, const struct gctap_madvise_process *process,
@@ -79,7 +79,8 @@ int madvise_probe_start(const struct madvise_probe *probe, uint32_t pid, uint64_
 /* Calls that return from here on do not count. What was summed up stays. */
 void madvise_probe_remove(struct madvise_probe *probe, uint32_t pid);
 
-/* Removes the process and drops its sums. If it still runs, a call that is under way may leave one behind. */
+/* Removes the process and drops its sums. Of a process that still runs, a call that just returns may leave one behind.
+ */
 void madvise_probe_forget(struct madvise_probe *probe, uint32_t pid);
 
 /*
@@ -111,15 +112,15 @@ int madvise_probe_consume(struct madvise_probe *probe, madvise_event_handler han
 /* Since the probe was made. */
 struct madvise_probe_losses {
 	uint64_t events_dropped; /* for want of room in the ring; the sums have these calls */
-	uint64_t calls_lost;	 /* calls that are in no sum: the next three together */
-	uint64_t calls_full;	 /* more than 8192 under way at a time */
-	uint64_t sums_full;	 /* more than 4096 kinds of (process, advice, cause) */
-	uint64_t exits_missed;	 /* their end was not seen */
-	uint64_t errors_full;	 /* failed calls whose errno was not kept; the sums have these calls */
+	uint64_t calls_lost;	 /* calls in no sum: more than 4096 kinds of (process, advice, cause) */
+	uint64_t errnos_lost;	 /* failed calls in a sum but in no count of errors: more than 1024 kinds */
 	/*
-	 * What the kernel says that it has not run of our programs, for any process, traced
-	 * or not: they are not entered twice on a CPU at a time, which happens only where the
-	 * kernel preempts itself. Kernels before 6.7 do not say it of MADVISE_TRACEPOINT.
+	 * How often the kernel says that it has left out one of our programs, for any process,
+	 * traced or not. It enters none twice on a CPU at a time, which matters where one can
+	 * be preempted: always since Linux 7, earlier in MADVISE_FENTRY with preempt=full.
+	 * Calls that miss one of the two programs are partial, those that miss both are in no
+	 * sum: at most half as many as this. Kernels before 6.7 do not say it of
+	 * MADVISE_TRACEPOINT, whose programs they do not preempt.
 	 */
 	uint64_t runs_missed;
 };

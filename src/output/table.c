@@ -75,6 +75,18 @@ static const char *time_text(char *cell, const struct record *record, const char
 	return cell;
 }
 
+static void append_partial(struct line *line, const struct record *record)
+{
+	struct value partial = value_of(record, "partial_calls");
+	char text[128];
+
+	if (!partial.u)
+		return;
+	snprintf(text, sizeof(text), "  of %" PRIu64 " calls neither what they freed nor their time is known\n",
+		 partial.u);
+	line_append_string(line, text);
+}
+
 static void append_summary(struct line *line, const struct record *record)
 {
 	char text[512], asked[CELL_BYTES], freed[CELL_BYTES], error[CELL_BYTES], rss[CELL_BYTES], lazy[CELL_BYTES];
@@ -89,6 +101,7 @@ static void append_summary(struct line *line, const struct record *record)
 		 off.known && off.u ? bytes_text(error, true, (double)off.u) : "",
 		 unsigned_bytes(rss, record, "rss_bytes"), unsigned_bytes(lazy, record, "lazy_free_bytes"));
 	line_append_string(line, text);
+	append_partial(line, record);
 	if (!calls.u)
 		return;
 	snprintf(text, sizeof(text), "  %-16s %-16s %10s %12s %12s %8s %10s %10s %10s\n", "ADVICE", "CAUSE", "CALLS",

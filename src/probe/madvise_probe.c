@@ -288,12 +288,9 @@ int madvise_probe_losses(const struct madvise_probe *probe, struct madvise_probe
 		return error;
 	*losses = (struct madvise_probe_losses){
 		.events_dropped = of[GCTAP_MADVISE_LOSS_RING_FULL],
-		.calls_full = of[GCTAP_MADVISE_LOSS_CALLS_FULL],
-		.sums_full = of[GCTAP_MADVISE_LOSS_SUMS_FULL],
-		.exits_missed = of[GCTAP_MADVISE_LOSS_NO_EXIT],
-		.errors_full = of[GCTAP_MADVISE_LOSS_ERRORS_FULL],
+		.calls_lost = of[GCTAP_MADVISE_LOSS_SUMS_FULL],
+		.errnos_lost = of[GCTAP_MADVISE_LOSS_ERRORS_FULL],
 	};
-	losses->calls_lost = losses->calls_full + losses->sums_full + losses->exits_missed;
 	pair_of(probe->skeleton, probe->way, programs);
 	for (int i = 0; i < PROGRAMS && !error; i++)
 		error = runs_missed(programs[i], &losses->runs_missed);

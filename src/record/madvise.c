@@ -104,10 +104,16 @@ static void set_errors(struct madvise_sums *sums, const struct madvise_counts *c
 	record_set_texts(&sums->record, "error_names", sums->error_list);
 }
 
+/* Calls of which begin and end were seen: those have a latency. */
+static uint64_t measured(const struct gctap_madvise_sum *sum)
+{
+	return sum->calls > sum->partial ? sum->calls - sum->partial : 0;
+}
+
 /* The end of the bucket in which the call lies that is slower than @share of all, or what no call was longer than. */
 static uint64_t latency_below(const struct gctap_madvise_sum *sum, double share)
 {
-	uint64_t seen = 0, wanted = (uint64_t)((double)sum->calls * share);
+	uint64_t seen = 0, wanted = (uint64_t)((double)measured(sum) * share);
 
 	/* The last bucket has no end. */
 	for (unsigned i = 0; i < GCTAP_MADVISE_BUCKETS - 1; i++) {
@@ -135,9 +141,9 @@ static void set_latency(struct madvise_sums *sums, const struct madvise_counts *
 	record_set_texts(&sums->record, "latency_histogram", sums->latency_list);
 	if (counts->latency_max_known)
 		record_set_unsigned(&sums->record, "latency_max_ns", sum->latency_max_ns);
-	if (!sum->calls)
+	if (!measured(sum))
 		return;
-	record_set_unsigned(&sums->record, "latency_mean_ns", sum->latency_ns / sum->calls);
+	record_set_unsigned(&sums->record, "latency_mean_ns", sum->latency_ns / measured(sum));
 	record_set_unsigned(&sums->record, "latency_p50_ns", latency_below(sum, 0.5));
 	record_set_unsigned(&sums->record, "latency_p99_ns", latency_below(sum, 0.99));
 }
@@ -161,6 +167,7 @@ void madvise_describe(const struct madvise_counts *counts, const struct madvise_
 	if (counts->freed_known)
 		set_freed(record, pages, clock);
 	record_set_unsigned(record, "migrated_calls", sum->migrated);
+	record_set_unsigned(record, "partial_calls", sum->partial);
 	set_errors(sums, counts);
 	set_latency(sums, counts);
 }
@@ -171,6 +178,7 @@ void madvise_totals_add(struct madvise_totals *totals, const struct madvise_coun
 
 	totals->calls += counts->sum.calls;
 	totals->migrated += counts->sum.migrated;
+	totals->partial += counts->sum.partial;
 	if (!madvise_releases(counts->key.advice))
 		return;
 	for (unsigned i = 0; i < GCTAP_RSS_KINDS; i++)
@@ -185,6 +193,7 @@ void madvise_describe_totals(const struct madvise_totals *totals, const struct m
 	record_clear(record, &record_madvise_summary);
 	set_period(record, period, clock);
 	record_set_unsigned(record, "calls", totals->calls);
+	record_set_unsigned(record, "partial_calls", totals->partial);
 	record_set_unsigned(record, "released_asked_bytes", totals->asked_bytes);
 	if (totals->freed_known)
 		record_set_signed(record, "released_freed_bytes", totals->freed_pages * (int64_t)clock->page_bytes);

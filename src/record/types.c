@@ -175,6 +175,10 @@ static const struct record_field madvise_fields[] = {
 	{ "migrated_calls", VALUE_UNSIGNED, "calls",
 	  "Calls during which the thread changed the CPU: for each, freed can be off by a batch of the kernel's "
 	  "counters." },
+	{ "partial_calls", VALUE_UNSIGNED, "calls",
+	  "Calls of which only the beginning or the end was seen (a kernel that preempts itself can leave the other "
+	  "out): "
+	  "counted, but neither freed nor time are known of them." },
 	{ "latency_mean_ns", VALUE_UNSIGNED, "ns", "Time in the call, mean." },
 	{ "latency_p50_ns", VALUE_UNSIGNED, "ns", "Half of the calls took at most that long (end of a bucket)." },
 	{ "latency_p99_ns", VALUE_UNSIGNED, "ns", "99 of 100 calls took at most that long (end of a bucket)." },
@@ -186,6 +190,7 @@ static const struct record_field madvise_fields[] = {
 static const struct record_field madvise_summary_fields[] = {
 	PERIOD_FIELDS,
 	{ "calls", VALUE_UNSIGNED, "calls", "Calls of madvise that have returned." },
+	{ "partial_calls", VALUE_UNSIGNED, "calls", "Of them, calls of which freed and time are not known." },
 	{ "released_asked_bytes", VALUE_UNSIGNED, "bytes", "Length of the ranges of MADV_DONTNEED and MADV_FREE." },
 	{ "released_freed_bytes", VALUE_SIGNED, "bytes", "What these calls really freed." },
 	{ "freed_error_bytes", VALUE_UNSIGNED, "bytes",
@@ -259,6 +264,10 @@ static const struct record_field totals_fields[] = {
 	{ "madvise_calls", VALUE_UNSIGNED, "calls", "Calls of madvise that were accounted for." },
 	{ "madvise_calls_lost", VALUE_UNSIGNED, "calls",
 	  "Calls that are missing in the sums: the kernel side had no room." },
+	{ "madvise_runs_missed", VALUE_UNSIGNED, "",
+	  "How often the kernel left out one of our programs, for any process: at most half as many calls can be "
+	  "missing "
+	  "without being counted as lost. A kernel that does not preempt itself leaves none out." },
 	{ "madvise_events_dropped", VALUE_UNSIGNED, "calls",
 	  "Single calls that are missing in the stream, but not in the sums: the ring buffer was full." },
 	{ "duration_ns", VALUE_UNSIGNED, "ns", "How long was traced." },

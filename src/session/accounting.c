@@ -257,6 +257,7 @@ static void subtract(struct gctap_madvise_sum *sum, const struct gctap_madvise_s
 	for (unsigned i = 0; i < GCTAP_RSS_KINDS; i++)
 		sum->freed_pages[i] -= earlier->freed_pages[i];
 	sum->migrated -= earlier->migrated;
+	sum->partial -= earlier->partial;
 	sum->latency_ns -= earlier->latency_ns;
 	for (unsigned i = 0; i < GCTAP_MADVISE_BUCKETS; i++)
 		sum->latency[i] -= earlier->latency[i];

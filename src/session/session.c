@@ -298,6 +298,7 @@ static void set_accounting_totals(struct session *session, struct record *record
 	accounting_totals(session->accounting, &totals);
 	record_set_unsigned(record, "madvise_calls", totals.calls);
 	record_set_unsigned(record, "madvise_calls_lost", totals.calls_lost);
+	record_set_unsigned(record, "madvise_runs_missed", totals.runs_missed);
 	record_set_unsigned(record, "madvise_events_dropped", totals.events_dropped);
 	if (totals.calls_lost)
 		session_note(session, "%" PRIu64 " madvise calls are in no sum: the kernel side had no room for them",

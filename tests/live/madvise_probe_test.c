@@ -311,7 +311,15 @@ static void assert_nothing_lost(const struct madvise_probe *probe)
 	struct madvise_probe_losses losses = losses_of(probe);
 
 	assert_int_equal(losses.calls_lost, 0);
-	assert_int_equal(losses.errors_full, 0);
+	assert_int_equal(losses.errnos_lost, 0);
+}
+
+/* All of them, unless the kernel says that it has left out programs: then a call is lost only with two of them. */
+static void assert_calls(const struct madvise_probe *probe, uint64_t counted, uint64_t made)
+{
+	uint64_t lost_at_most = losses_of(probe).runs_missed / 2;
+
+	assert_in_range(counted, made > lost_at_most ? made - lost_at_most : 0, made);
 }
 
 /* What is stated of freed_pages: a batch for each call that changed the CPU, and none for the others. */
@@ -458,19 +466,23 @@ static void test_threads(void **state)
 	struct madvise_probe *probe = probe_new(state, (struct madvise_probe_options){ 0 });
 	struct child child = child_start();
 	struct gctap_madvise_sum sum;
-	uint64_t in_buckets = 0;
+	uint64_t in_buckets = 0, missed;
 
 	process_add(probe, child.pid, 0);
 	child_order(&child,
-		    (struct order){ .what = ADVISE, .times = 20000, .threads = 8, .pages = 1, .advice = MADV_NORMAL });
+		    (struct order){ .what = ADVISE, .times = 10000, .threads = 8, .pages = 1, .advice = MADV_NORMAL });
 	child_order(&child, (struct order){ .what = ADVISE, .times = 1000, .threads = 8, .pages = 1, .advice = 999 });
 	sum = sum_of(probe, child.pid, MADV_NORMAL, GCTAP_MADVISE_FOREIGN);
-	assert_int_equal(sum.calls, 160000);
-	assert_int_equal(sum.bytes, 160000 * PAGE);
+	assert_calls(probe, sum.calls, 80000);
+	assert_int_equal(sum.bytes, sum.calls * PAGE);
+	assert_in_range(sum.partial, 0, losses_of(probe).runs_missed);
 	for (int i = 0; i < GCTAP_MADVISE_BUCKETS; i++)
 		in_buckets += sum.latency[i];
-	assert_int_equal(in_buckets, 160000);
-	assert_int_equal(errors_of(probe, child.pid, 999, EINVAL), 8000);
+	assert_int_equal(in_buckets, sum.calls - sum.partial);
+	assert_calls(probe, sum_of(probe, child.pid, 999, GCTAP_MADVISE_FOREIGN).calls, 8000);
+	/* Those of which the end was not seen are not known to have failed. */
+	missed = losses_of(probe).runs_missed;
+	assert_in_range(errors_of(probe, child.pid, 999, EINVAL), missed < 8000 ? 8000 - missed : 0, 8000);
 	assert_nothing_lost(probe);
 	madvise_probe_free(probe);
 	child_end(&child);
@@ -578,7 +590,7 @@ static void test_flood(void **state)
 	struct madvise_probe *probe =
 		probe_new(state, (struct madvise_probe_options){ .ring_bytes = 1, .stream = true });
 	struct child child = child_start();
-	uint64_t events = 0;
+	uint64_t events = 0, calls;
 	char byte;
 
 	process_add(probe, child.pid, 0);
@@ -590,12 +602,14 @@ static void test_flood(void **state)
 		usleep(1000);
 	}
 	events += consume(probe);
-	assert_int_equal(normal_calls(probe, child.pid), 240000);
+	calls = normal_calls(probe, child.pid);
+	assert_calls(probe, calls, 240000);
 	sums_read(probe);
+	/* The C library's, for threads that end. */
 	for (int i = 0; i < found.nr; i++)
 		if (found.sums[i].key.advice != MADV_NORMAL)
-			events -= found.sums[i].sum.calls;
-	assert_int_equal(events + losses_of(probe).events_dropped, 240000);
+			calls += found.sums[i].sum.calls;
+	assert_int_equal(events + losses_of(probe).events_dropped, calls);
 	assert_true(losses_of(probe).events_dropped > 0);
 	assert_nothing_lost(probe);
 	madvise_probe_free(probe);
@@ -619,10 +633,9 @@ static void test_full(void **state)
 		calls += found.sums[i].sum.calls;
 	assert_int_equal(madvise_probe_each_error(probe, error_look, &question), 0);
 	assert_true(losses.calls_lost > 0);
-	assert_int_equal(losses.calls_lost, losses.sums_full);
 	assert_int_equal(calls + losses.calls_lost, 6000);
-	assert_true(losses.errors_full > 0);
-	assert_int_equal(question.all + losses.errors_full, calls);
+	assert_true(losses.errnos_lost > 0);
+	assert_int_equal(question.all + losses.errnos_lost, calls);
 	/* Room again. */
 	madvise_probe_forget(probe, child.pid);
 	assert_int_equal(sums_read(probe), 0);
@@ -1079,6 +1092,9 @@ static void test_any_way(void **state)
 	child_end(&child);
 }
 
+static enum madvise_way ways[MADVISE_WAYS] = { MADVISE_FENTRY, MADVISE_TRACEPOINT, MADVISE_TP_BTF };
+static enum madvise_way one_way; /* that works here, for what is the same in all of them */
+
 static int group_setup(void **state)
 {
 	static struct failure failures[MADVISE_WAYS];
@@ -1095,40 +1111,41 @@ static int group_setup(void **state)
 		else
 			madvise_probe_free(probe);
 	}
+	while (one_way < MADVISE_WAYS - 1 && refusals[one_way])
+		one_way++;
 	return 0;
 }
 
-static enum madvise_way ways[MADVISE_WAYS] = { MADVISE_FENTRY, MADVISE_TRACEPOINT, MADVISE_TP_BTF };
-
-#define IN_WAY(test, way, name)                                                                                        \
-	{                                                                                                              \
-#test ": " name, test, NULL, NULL, &ways[way]                                                          \
-	}
-#define IN_EACH_WAY(test)                                                                                              \
-	IN_WAY(test, MADVISE_FENTRY, "fentry"), IN_WAY(test, MADVISE_TRACEPOINT, "tracepoint"),                        \
-		IN_WAY(test, MADVISE_TP_BTF, "tp_btf")
+/* clang-format off */
+#define IN_WAY(test, way, name) { #test ": " name, test, NULL, NULL, &(way) }
+#define IN_ONE_WAY(test) { #test, test, NULL, NULL, &one_way }
+#define IN_EACH_WAY(test) \
+	IN_WAY(test, ways[MADVISE_FENTRY], "fentry"), \
+	IN_WAY(test, ways[MADVISE_TRACEPOINT], "tracepoint"), \
+	IN_WAY(test, ways[MADVISE_TP_BTF], "tp_btf")
+/* clang-format on */
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		IN_EACH_WAY(test_calls),
 		IN_EACH_WAY(test_freed_pages),
-		IN_EACH_WAY(test_lazily_freed_pages),
+		IN_ONE_WAY(test_lazily_freed_pages),
 		IN_EACH_WAY(test_errors),
 		IN_EACH_WAY(test_other_processes),
 		IN_EACH_WAY(test_threads),
 		IN_EACH_WAY(test_events),
-		IN_EACH_WAY(test_events_of_releases),
-		IN_EACH_WAY(test_no_events),
+		IN_ONE_WAY(test_events_of_releases),
+		IN_ONE_WAY(test_no_events),
 		IN_EACH_WAY(test_flood),
-		IN_EACH_WAY(test_full),
+		IN_ONE_WAY(test_full),
 		IN_EACH_WAY(test_exec),
-		IN_EACH_WAY(test_remove_and_forget),
-		IN_EACH_WAY(test_rounds),
+		IN_ONE_WAY(test_remove_and_forget),
+		IN_ONE_WAY(test_rounds),
 		IN_EACH_WAY(test_pid_namespaces),
 		IN_EACH_WAY(test_causes_by_frames),
-		IN_EACH_WAY(test_causes_by_variables),
-		IN_EACH_WAY(test_refusals),
+		IN_ONE_WAY(test_causes_by_variables),
+		IN_ONE_WAY(test_refusals),
 		cmocka_unit_test(test_any_way),
 	};
 
