@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #include <cmocka.h>
 
 #include "gctap/target.h"
+#include "gctap/target_pages.h"
 #include "target/command.h"
 #include "target/stat.h"
 
@@ -536,6 +538,180 @@ static void test_each_of_file(void **state)
 	waitpid(child, NULL, 0);
 }
 
+/* ---- Pages ---------------------------------------------------------------------------------- */
+
+#define REGION_PAGES 4096u
+
+static uint64_t page_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint8_t *map_region(uint64_t bytes)
+{
+	uint8_t *region = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(region, MAP_FAILED);
+	/* So that one touch is one page; kernels without huge pages refuse. */
+	madvise(region, bytes, MADV_NOHUGEPAGE);
+	return region;
+}
+
+/* A line of /proc/self/status, in bytes. */
+static uint64_t status_bytes(const char *name)
+{
+	unsigned long long kib = UINT64_MAX >> 10;
+	char line[256];
+	FILE *file = fopen("/proc/self/status", "r");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':')
+			sscanf(line + strlen(name) + 1, "%llu kB", &kib);
+	fclose(file);
+	return kib << 10;
+}
+
+static void assert_about(uint64_t value, uint64_t expected, uint64_t slack)
+{
+	if (value > expected + slack || value + slack < expected)
+		fail_msg("%llu, expected about %llu", (unsigned long long)value, (unsigned long long)expected);
+}
+
+static void test_rollup_of_self(void **state)
+{
+	const uint64_t bytes = REGION_PAGES * page_bytes(), slack = 2 << 20;
+	uint8_t *region = map_region(bytes);
+	struct target_rollup before, touched, freed;
+
+	(void)state;
+	memset(&before, 0xa5, sizeof(before));
+	assert_int_equal(target_rollup(getpid(), &before), 0);
+	/* The counters of status may lag by a batch for each CPU. */
+	assert_about(before.rss, status_bytes("VmRSS"), slack);
+	assert_about(before.anonymous, status_bytes("RssAnon"), slack);
+	assert_about(before.swap, status_bytes("VmSwap"), slack);
+	assert_true(before.anonymous <= before.rss && before.anonymous_huge <= before.anonymous);
+	memset(region, 1, bytes);
+	assert_int_equal(target_rollup(getpid(), &touched), 0);
+	assert_about(touched.rss + touched.swap, before.rss + before.swap + bytes, slack);
+	assert_about(touched.anonymous + touched.swap, before.anonymous + before.swap + bytes, slack);
+	assert_int_equal(touched.lazy_free, before.lazy_free);
+	assert_int_equal(madvise(region, bytes, MADV_FREE), 0);
+	assert_int_equal(target_rollup(getpid(), &freed), 0);
+	/* The kernel may have taken it already, and marks pages in batches. */
+	assert_true(freed.lazy_free <= bytes + before.lazy_free);
+	assert_about(freed.rss - freed.lazy_free + freed.swap, before.rss + before.swap, slack);
+	assert_int_equal(madvise(region, bytes, MADV_DONTNEED), 0);
+	assert_int_equal(target_rollup(getpid(), &freed), 0);
+	assert_about(freed.rss + freed.swap, before.rss + before.swap, slack);
+	assert_int_equal(freed.lazy_free, before.lazy_free);
+	munmap(region, bytes);
+}
+
+static void test_pages_of_nobody(void **state)
+{
+	struct target_rollup rollup;
+	siginfo_t info;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	assert_true(child > 0);
+	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+	/* It has ended, and has no memory left, though it is still there. */
+	assert_int_equal(target_rollup(child, &rollup), -ESRCH);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(target_rollup(child, &rollup), -ENOENT);
+	assert_int_equal(target_pagemap_open(child), -ENOENT);
+}
+
+static void assert_present(int fd, const void *address, uint64_t bytes, uint64_t pages)
+{
+	uint64_t present = 1;
+
+	assert_int_equal(target_pagemap_present(fd, (uint64_t)address, bytes, &present), 0);
+	assert_int_equal(present, pages * page_bytes());
+}
+
+static void test_pagemap_of_self(void **state)
+{
+	const uint64_t page = page_bytes();
+	uint8_t *region = map_region(REGION_PAGES * page);
+	int fd = target_pagemap_open(getpid());
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_present(fd, region, REGION_PAGES * page, 0);
+	for (unsigned i = 0; i < 5; i++)
+		region[i * page] = 1;
+	assert_present(fd, region, REGION_PAGES * page, 5);
+	assert_present(fd, region + 2 * page, REGION_PAGES * page - 2 * page, 3);
+	assert_present(fd, region + page, 2 * page, 2);
+	assert_present(fd, region, 0, 0);
+	/* Whole pages: those that the range has a part of. */
+	assert_present(fd, region + 100, 1, 1);
+	assert_present(fd, region + page - 1, 2, 2);
+	assert_int_equal(madvise(region + page, 2 * page, MADV_DONTNEED), 0);
+	assert_present(fd, region, REGION_PAGES * page, 3);
+	assert_present(fd, region + page, 2 * page, 0);
+	region[page] = 1;
+	assert_present(fd, region + page, 2 * page, 1);
+	/* More than are read at a time. */
+	region[(REGION_PAGES - 1) * page] = 1;
+	assert_present(fd, region, REGION_PAGES * page, 5);
+	memset(region, 1, REGION_PAGES * page);
+	assert_present(fd, region, REGION_PAGES * page, REGION_PAGES);
+	munmap(region, REGION_PAGES * page);
+	assert_present(fd, region, REGION_PAGES * page, 0);
+	/* Behind all that a process can have. */
+	assert_present(fd, (void *)0x7ffffffff000, 16 * page, 0);
+	assert_present(fd, (void *)(1ull << 62), 16 * page, 0);
+	close(fd);
+	assert_int_equal(target_pagemap_present(fd, (uint64_t)region, page, &(uint64_t){ 0 }), -EBADF);
+}
+
+/* What lies at the same addresses behind an exec is another program's. */
+static void test_pagemap_ends_with_exec(void **state)
+{
+	const uint64_t bytes = 8 * page_bytes();
+	uint8_t *region = map_region(bytes);
+	int ready[2], go[2], gone[2], fd;
+	char byte;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC) | pipe2(go, O_CLOEXEC) | pipe2(gone, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		memset(region, 1, bytes);
+		if (write(ready[1], "", 1) == 1 && read(go[0], &byte, 1) == 1)
+			execl("/bin/sleep", "sleep", "100", NULL);
+		_exit(1);
+	}
+	assert_true(child > 0);
+	close(gone[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	fd = target_pagemap_open(child);
+	assert_true(fd >= 0);
+	assert_present(fd, region, bytes, 8);
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_int_equal(read(gone[0], &byte, 1), 0); /* closed by the exec */
+	assert_present(fd, region, bytes, 0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_present(fd, region, bytes, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(go[i]);
+	}
+	close(gone[0]);
+	close(fd);
+	munmap(region, bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,6 +738,10 @@ int main(void)
 		cmocka_unit_test(test_command_find),
 		cmocka_unit_test(test_open_file),
 		cmocka_unit_test(test_each_of_file),
+		cmocka_unit_test(test_rollup_of_self),
+		cmocka_unit_test(test_pages_of_nobody),
+		cmocka_unit_test(test_pagemap_of_self),
+		cmocka_unit_test(test_pagemap_ends_with_exec),
 	};
 
 	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
