@@ -7,7 +7,7 @@
  * Linked with --wrap: the solver's reads pass through here and are noted.
  */
 #include "../unit/go_builder.h"
-#include "../unit/recipe_builder.h"
+#include "../unit/scavenge_builder.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 
 #include "gctap/event.h"
 #include "gctap/gobin.h"
+#include "gctap/madvise.h"
 #include "gctap/recipe.h"
 #include "gctap/trigger.h"
 
@@ -213,14 +214,17 @@ static void must_solve(const uint8_t *file, size_t size, const char *name)
 	struct image *image;
 	struct gobin *gobin;
 	struct recipe *recipe;
+	struct scavenge_recipes scavenge;
 
 	if (image_open_bytes(file, size, &image, &failure) || gobin_open(image, &gobin, &failure) ||
-	    recipe_solve_gctrace(gobin, &recipe, &failure)) {
+	    recipe_solve_gctrace(gobin, &recipe, &failure) || recipe_solve_scavtrace(gobin, &scavenge, &failure)) {
 		fprintf(stderr, "%s: the cut does not solve: %s\n", name, failure.text);
 		exit(1);
 	}
 	printf("%s: %zu bytes, %llu instructions\n", name, size, (unsigned long long)recipe->instructions);
 	recipe_free(recipe);
+	recipe_free(scavenge.background);
+	recipe_free(scavenge.forced);
 	gobin_close(gobin);
 	image_close(image);
 }
@@ -272,6 +276,8 @@ static void from_binary(const char *path, unsigned number)
 	struct image *image;
 	struct gobin *gobin;
 	struct recipe *recipe;
+	struct scavenge_recipes scavenge;
+	struct gctap_madvise_process process;
 	struct trigger_plan plan;
 	char name[32];
 
@@ -287,9 +293,10 @@ static void from_binary(const char *path, unsigned number)
 		exit(1);
 	}
 	seen.on = true;
-	/* The trigger's part is wanted as well, but not every version has all of it. */
+	/* The parts of trigger and madvise are wanted as well, but not every version has all of them. */
 	trigger_plan(gobin, &plan, NULL);
-	if (recipe_solve_gctrace(gobin, &recipe, &failure)) {
+	madvise_plan(image, gobin, &process, NULL);
+	if (recipe_solve_gctrace(gobin, &recipe, &failure) || recipe_solve_scavtrace(gobin, &scavenge, &failure)) {
 		fprintf(stderr, "%s: %s\n", path, failure.text);
 		exit(1);
 	}
@@ -297,6 +304,8 @@ static void from_binary(const char *path, unsigned number)
 	cut_down(gobin, name);
 	cut_code(gobin, recipe, name);
 	recipe_free(recipe);
+	recipe_free(scavenge.background);
+	recipe_free(scavenge.forced);
 	gobin_close(gobin);
 	image_close(image);
 }
@@ -359,6 +368,33 @@ static void events(void)
 	}
 }
 
+/* Two sweeps and a forced line between them. */
+static void scavenges(void)
+{
+	for (unsigned version = 0; version < SCAVENGE_VERSIONS; version++) {
+		uint8_t bytes[1 + 3 * (1 + sizeof(struct gctap_event))] = { (uint8_t)version };
+		size_t used = 1;
+		char name[16];
+
+		for (unsigned i = 0; i < 3; i++) {
+			unsigned forced = i == 1;
+			struct recipe *recipe = scavenge_recipe(version, forced);
+			struct gctap_event event = { .pid = 7, .facts = 3, .windows_read = 0xffff, .comm = "hog" };
+
+			event.payload_bytes = recipe->payload_bytes;
+			for (uint64_t at = AT_SCAVTRACE + 0x100; at <= AT_RESET; at += 0x100)
+				recipe_poke(recipe, event.payload, at, 8, (at << 4) * (i + 1));
+			scavenge_poke_own_work(recipe, event.payload, 1 << 20);
+			bytes[used++] = (uint8_t)forced;
+			memcpy(bytes + used, &event, GCTAP_EVENT_HEADER_BYTES + recipe->payload_bytes);
+			used += GCTAP_EVENT_HEADER_BYTES + recipe->payload_bytes;
+			recipe_free(recipe);
+		}
+		snprintf(name, sizeof(name), "%u", version);
+		write_seed("scavenge", name, bytes, used);
+	}
+}
+
 static void lines(void)
 {
 	static const char *const texts[] = {
@@ -413,6 +449,7 @@ int main(int argc, char **argv)
 	}
 	programs();
 	events();
+	scavenges();
 	lines();
 	scav_lines();
 	for (int i = 2; i < argc; i++)
