@@ -42,12 +42,30 @@ case_with_a_target_that_is_killed() {
 	jq -r 'select(.type == "gc_cycle").cycle' out | consecutive
 }
 
+both_seen() { (($(grep -c 'cycles so far' err) == 2)); }
+
 case_with_the_last_of_several_targets() {
-	start spin -seconds 1
-	start spin -seconds 2
-	gctap trace --json -p "$(jobs -p | sed -n 1p)" -p "$(jobs -p | sed -n 2p)"
+	local first second
+	mkfifo one two
+	"$GO_PROGRAMS/backtoback" -wait -cycles 20 <one >program.out &
+	first=$!
+	exec 8>one
+	"$GO_PROGRAMS/backtoback" -wait -cycles 20 <two >other.out 8>&- &
+	second=$!
+	exec 9>two
+	await says program.out ready
+	await says other.out ready
+	tap trace --json -p "$first" -p "$second"
+	await both_seen
+	echo >&8
+	await_end "$first"
+	sleep 0.3
+	kill -0 "$TAP" || fail "gctap did not wait for the other process"
+	echo >&9
+	await_end "$TAP"
 	ended_with 0
 	same "ends of processes" "exited exited" "$(end_reasons out)"
+	same "cycles" 40 "$(jq 'select(.type == "totals").cycles' out)"
 	ends_with_totals out
 }
 

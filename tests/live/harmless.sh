@@ -113,7 +113,7 @@ case_gctap_is_killed_while_tracing_a_file() {
 case_gctap_is_killed_and_its_command_runs_on() {
 	local child
 	remember_the_kernel
-	tap trace -o lines -- "$GO_PROGRAMS/spin" -seconds 3
+	tap trace -o lines -- "$GO_PROGRAMS/spin" -seconds $((3 * PATIENCE))
 	await has_lines lines 5
 	child=$(pgrep -P "$TAP" -x spin)
 	kill -KILL "$TAP"
@@ -127,7 +127,7 @@ case_gctap_is_killed_and_its_command_runs_on() {
 case_gctap_is_killed_before_its_command_runs() {
 	local delay
 	for delay in 0.001 0.005 0.01 0.02 0.03; do
-		tap trace -- "$GO_PROGRAMS/spin" -seconds 30
+		tap trace -- "$GO_PROGRAMS/spin" -seconds "$LASTING"
 		sleep "$delay"
 		pgrep -P "$TAP" >children || true
 		kill -KILL "$TAP"
@@ -159,7 +159,7 @@ case_gctap_is_stopped_for_a_while() {
 }
 
 case_signals_and_threads_of_the_target_are_not_disturbed() {
-	start churn -cycles 300 -forced-every 3
+	start churn -cycles $((300 / PATIENCE)) -forced-every 3
 	tap trace -p "$PID"
 	await says err 'cycles so far'
 	while ! gone "$PID"; do

@@ -16,8 +16,8 @@
 
 GCTAP=$(realpath -m "${GCTAP:-$GCTAP_ROOT/build/gctap}")
 GO_PROGRAMS=$(realpath -m "${GCTAP_GO_PROGRAMS:-$GCTAP_ROOT/build/go}")
-readonly GCTAP GO_PROGRAMS SKIPPED=77
-readonly LIMIT=$((60 * ${GCTAP_PATIENCE:-1}))
+readonly GCTAP GO_PROGRAMS SKIPPED=77 PATIENCE=${GCTAP_PATIENCE:-1}
+readonly LIMIT=$((60 * PATIENCE))
 # For programs that the case ends: no case is to see the end of one that outlasts all its waits.
 readonly LASTING=$((10 * LIMIT))
 
