@@ -364,7 +364,7 @@ case_tables_are_for_people() {
 
 case_count_limits_the_tables() {
 	need jq
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap madvise --json -p "$PID" 0.2 3
 	ended_with 0
 	same "tables" "interval interval interval total" \
@@ -415,7 +415,7 @@ ends_with_sums() {
 
 by_signal() {
 	need jq
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	tap madvise --json -o sums.json -p "$PID"
 	attached
 	kill -"$1" "$TAP"
@@ -429,13 +429,13 @@ case_ends_by_sigterm() { by_signal TERM; }
 
 case_ends_with_its_duration() {
 	need jq
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap madvise --json -o sums.json -p "$PID" -d 0.3
 	ends_with_sums
 }
 
 case_ends_with_its_reader() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	STATUS=0
 	timeout --foreground -k 5 "$LIMIT" "$GCTAP" madvise -p "$PID" 0.05 2>err | head -n 3 >out || STATUS=$?
 	ended_with 0
@@ -494,7 +494,7 @@ nothing_left() {
 case_nothing_stays_in_the_kernel() {
 	local signal
 	need bpftool
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	for signal in INT KILL; do
 		tap madvise --events -o events -p "$PID"
 		attached
