@@ -5,15 +5,6 @@
 # of tests/vm/run, and anywhere else where the live tests run.
 . "$(dirname "$0")/../live/lib.sh"
 
-# An emulated processor takes ten times as long, and more while others use the machine.
-readonly EMULATED_LIMIT=300
-
-# shellcheck disable=SC2034
-gctap() {
-	STATUS=0
-	timeout --foreground -k 5 "$EMULATED_LIMIT" "$GCTAP" "$@" >out 2>err </dev/null || STATUS=$?
-}
-
 case_inspect() {
 	gctap inspect "$GO_PROGRAMS/churn"
 	ended_with 0
@@ -86,7 +77,7 @@ near() {
 
 # A heap that is large enough to tell the kinds apart.
 case_resident_set_as_in_status() {
-	GOGC=400 start spin -seconds 60
+	GOGC=400 start spin -seconds "$LASTING"
 	gctap trace -p "$PID" -n 5
 	status_samples "$PID" >samples &
 	gctap trace --json -p "$PID" -n 30
@@ -101,7 +92,7 @@ case_resident_set_as_in_status() {
 
 case_trace_of_a_file() {
 	local pid
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	pid=$PID
 	gctap trace -x "$GO_PROGRAMS/spin" -n 20
 	ended_with 0

@@ -37,6 +37,15 @@ case_no_type_information() {
 	works
 }
 
+# Uprobes through tracefs, which is mounted here, would be another way, but they outlive who made them.
+case_no_uprobes_for_perf() {
+	mount -t tmpfs tmpfs /sys/bus/event_source/devices
+	(refused 'CONFIG_UPROBE_EVENTS')
+	umount /sys/bus/event_source/devices
+	same "uprobes in tracefs" '' "$(cat /sys/kernel/tracing/uprobe_events)"
+	works
+}
+
 case_capabilities_dropped() {
 	local capability
 	for capability in bpf:CAP_BPF perfmon:CAP_PERFMON; do

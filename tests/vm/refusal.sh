@@ -22,7 +22,7 @@ case_trace_of_a_command() {
 }
 
 case_trace_of_a_process() {
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	gctap trace -p "$PID"
 	one_line_of_trouble "$TOO_OLD"
 	kill -0 "$PID" || fail "the process was ended"
