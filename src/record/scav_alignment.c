@@ -94,10 +94,9 @@ static void offer(struct way *best, unsigned cost, enum scav_step step)
 enum scav_step scav_alignment_first(const struct scav_window *gctap, const struct scav_window *runtime, int64_t offset)
 {
 	/* Of what is left behind i lines of gctap's and j of the runtime's. */
-	struct way ways[SCAV_WINDOW + 1][SCAV_WINDOW + 1];
+	struct way ways[SCAV_WINDOW + 1][SCAV_WINDOW + 1] = { 0 };
 	size_t n = gctap->count, m = runtime->count;
 
-	ways[n][m] = (struct way){ 0, SCAV_STEP_PAIR };
 	for (size_t i = n; i-- > 0;)
 		ways[i][m] = (struct way){ ways[i + 1][m].cost + left_cost(&gctap->lines[i], runtime, offset),
 					   SCAV_STEP_GCTAP_ALONE };

@@ -337,12 +337,18 @@ static void settle_runtime_alone(struct scav_comparison *comparison, struct sequ
 	show_runtime(comparison, difference, take_first(&sequence->runtime));
 }
 
+/* A torn line that was one of the other sequence. */
+static bool is_past(const struct line *line)
+{
+	return line && line->torn && line->torn->taken;
+}
+
 static void look_ahead(const struct queue *queue, bool ended, struct scav_window *window)
 {
 	const struct line *line = queue->first;
 
 	for (window->count = 0; line && window->count < SCAV_WINDOW; line = line->next) {
-		if (!line->torn || !line->torn->taken)
+		if (!is_past(line))
 			window->lines[window->count++] = line->look;
 	}
 	window->ends = ended && !line;
@@ -355,15 +361,27 @@ static bool heads_are_equal(const struct sequence *sequence)
 	return gctap && runtime && !runtime->torn && strcmp(gctap->text, runtime->text) == 0;
 }
 
+/* What becomes of the heads, of which there is at least one. */
+static enum scav_step next_step(const struct sequence *sequence, bool ended)
+{
+	struct scav_window gctap, runtime;
+
+	if (!sequence->gctap.first)
+		return SCAV_STEP_RUNTIME_ALONE;
+	if (!sequence->runtime.first)
+		return SCAV_STEP_GCTAP_ALONE;
+	look_ahead(&sequence->gctap, ended, &gctap);
+	look_ahead(&sequence->runtime, ended, &runtime);
+	return scav_alignment_first(&gctap, &runtime, sequence->offset);
+}
+
 /* Joins what can be joined now; all there is when both sides have @ended. */
 static void settle(struct scav_comparison *comparison, int kind, bool ended)
 {
 	struct sequence *sequence = &comparison->sequences[kind];
-	struct scav_window gctap, runtime;
 
 	for (;;) {
-		while (sequence->runtime.first && sequence->runtime.first->look.torn &&
-		       sequence->runtime.first->torn->taken)
+		while (is_past(sequence->runtime.first))
 			pass_torn(comparison, sequence);
 		if (heads_are_equal(sequence)) {
 			settle_pair(comparison, sequence);
@@ -373,9 +391,7 @@ static void settle(struct scav_comparison *comparison, int kind, bool ended)
 			return;
 		if (!ended && (sequence->gctap.count < SCAV_WINDOW || sequence->runtime.count < SCAV_WINDOW))
 			return;
-		look_ahead(&sequence->gctap, ended, &gctap);
-		look_ahead(&sequence->runtime, ended, &runtime);
-		switch (scav_alignment_first(&gctap, &runtime, sequence->offset)) {
+		switch (next_step(sequence, ended)) {
 		case SCAV_STEP_PAIR: settle_pair(comparison, sequence); break;
 		case SCAV_STEP_TORN_AWAY: settle_torn_away(comparison, sequence); break;
 		case SCAV_STEP_RUNTIME_ALONE: settle_runtime_alone(comparison, sequence); break;

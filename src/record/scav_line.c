@@ -24,7 +24,7 @@
 
 _Static_assert(TRACE_LINE_MAX < BUFFER_BYTES, "a full buffer is always decided on");
 
-enum { RULE_BACKGROUND = 2, RULE_WORK = 3, RULE_WORK_BEHIND_GENERATION = 6, RULE_UTILIZATION = 13 };
+enum { RULE_BACKGROUND = 2, RULE_WORK = 3, RULE_WORK_BEHIND_GENERATION = 6 };
 
 static const struct token_rule rules[] = {
 	[0] = { TOKEN_LITERAL, START, 1, 0 },
@@ -39,16 +39,16 @@ static const struct token_rule rules[] = {
 	[9] = { TOKEN_INTEGER, "released_now", 10, 0 },
 	[10] = { TOKEN_LITERAL, " KiB now, ", 12, 11 },
 	[11] = { TOKEN_LITERAL, " KiB total, ", 12, 0 },
-	[12] = { TOKEN_INTEGER, "utilization", RULE_UTILIZATION, 0 },
-	[RULE_UTILIZATION] = { TOKEN_LITERAL, "% util", 14, 0 },
+	[12] = { TOKEN_INTEGER, "utilization", 13, 0 },
+	[13] = { TOKEN_LITERAL, "% util", 14, 0 },
 	[14] = { TOKEN_NOTE, "()", 14, 15 },
 	[15] = { TOKEN_NOTE, "[]", 14, 16 },
 	[16] = { TOKEN_END, NULL, 0, 0 },
 };
 
 /*
- * Operands that must still come behind the beginning of a torn line, each with
- * one write, hence in one piece. No proper end of one is its beginning.
+ * What is in every line of ours, torn or not: an operand is one write, hence in
+ * one piece. No proper end of one of these is its beginning.
  */
 static const char *const proofs[] = { "KiB work", "% util" };
 
@@ -104,18 +104,17 @@ static void close_torn(struct scav_reader *reader)
 static void open_torn(struct scav_reader *reader, int rule)
 {
 	struct torn *torn = &reader->torn;
-	size_t nr_proofs = (size_t)(rule > RULE_WORK_BEHIND_GENERATION) + (size_t)(rule > RULE_UTILIZATION);
+	bool weak = rule <= RULE_WORK_BEHIND_GENERATION;
 
 	/* One of the two is the program's own words: the runtime finishes a line before the next. */
-	if (nr_proofs == 0 && torn->open && torn->nr_proofs < NR_PROOFS) {
+	if (weak && torn->open && torn->nr_proofs < NR_PROOFS) {
 		torn->watched = 0;
 		return;
 	}
 	close_torn(reader);
 	torn->open = true;
 	torn->complete = false;
-	torn->nr_proofs = nr_proofs;
-	torn->matched = torn->watched = torn->length = 0;
+	torn->nr_proofs = torn->matched = torn->watched = torn->length = 0;
 }
 
 static void look_for_proof(struct torn *torn, char c)

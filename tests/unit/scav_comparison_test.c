@@ -248,6 +248,46 @@ static void one_missing_line(void **state)
 	}
 }
 
+/*
+ * Forced lines that say all the same, but for gauges that have moved; the runtime
+ * has none for one of them. @missing others are missing before. Only the lines
+ * between them tell which one it is.
+ */
+static void check_sparse_lines(unsigned missing)
+{
+	struct scav_comparison *comparison = scav_comparison_new();
+	const struct scav_comparison_result *result;
+	char gauges[2][100];
+
+	for (unsigned i = 1; i <= missing; i++) {
+		gctap(comparison, line_of(10000 + i, i, ""));
+		both_from_to(comparison, 6 * i, 6 * i + 4);
+	}
+	for (unsigned i = 1; i <= 10; i++) {
+		snprintf(gauges[0], sizeof(gauges[0]), "scav 7 0 KiB work, %u KiB total, %u%% util (forced)", i, i);
+		snprintf(gauges[1], sizeof(gauges[1]), "scav 7 0 KiB work, %u KiB total, %u%% util (forced)", 90 + i,
+			 90 - i);
+		gctap(comparison, gauges[0]);
+		if (i != 4)
+			runtime(comparison, gauges[1]);
+		both_from_to(comparison, 1000 * i, 1000 * i + 12);
+	}
+	result = assert_result(comparison, (struct counts){ .equal = 130 + 5 * missing,
+							    .moved = 9,
+							    .only_gctap = 1 + missing,
+							    .forced = 9,
+							    .verdict = COMPARISON_DIFFERENT });
+	assert_string_equal(result->differences[missing].gctap, "scav 7 0 KiB work, 4 KiB total, 4% util (forced)");
+	scav_comparison_free(comparison);
+}
+
+static void the_place_counts(void **state)
+{
+	(void)state;
+	check_sparse_lines(0);
+	check_sparse_lines(13);
+}
+
 static void torn_lines_take_their_place(void **state)
 {
 	struct scav_comparison *comparison = scav_comparison_new();
@@ -288,6 +328,20 @@ static void torn_lines_take_their_place(void **state)
 		(struct counts){ .equal = 5, .torn = 1, .only_runtime = 1, .verdict = COMPARISON_DIFFERENT });
 	assert_string_equal(result->differences[0].runtime, "scav 4hello");
 	assert_int_equal(result->differences[0].runtime_line, 4);
+	scav_comparison_free(comparison);
+
+	/* Every second one of each kind. */
+	comparison = scav_comparison_new();
+	for (unsigned i = 0; i < 200; i++) {
+		gctap(comparison, line_of(i, i, i & 2 ? " (forced)" : ""));
+		if (i & 1)
+			runtime_kind(comparison, SCAV_LINE_TORN, "scav 4hello");
+		else
+			runtime(comparison, line_of(i, i + 1, i & 2 ? " (forced)" : ""));
+	}
+	assert_result(comparison,
+		      (struct counts){
+			      .moved = 100, .torn = 100, .torn_away = 100, .forced = 50, .verdict = COMPARISON_EQUAL });
 	scav_comparison_free(comparison);
 
 	/* One torn line excuses one line. */
@@ -333,6 +387,17 @@ static void the_end_is_no_failure(void **state)
 	both_from_to(comparison, 1, 30);
 	runtime_kind(comparison, SCAV_LINE_TRUNCATED, "scav 31 K");
 	assert_result(comparison, (struct counts){ .equal = 30, .only_runtime = 1, .verdict = COMPARISON_DIFFERENT });
+	scav_comparison_free(comparison);
+
+	/* And it is no other line of gctap's. */
+	comparison = scav_comparison_new();
+	both_from_to(comparison, 1, 30);
+	gctap(comparison, line_of(31, 31, ""));
+	both_from_to(comparison, 32, 60);
+	runtime_kind(comparison, SCAV_LINE_TRUNCATED, "scav 61 K");
+	assert_result(
+		comparison,
+		(struct counts){ .equal = 59, .only_gctap = 1, .only_runtime = 1, .verdict = COMPARISON_DIFFERENT });
 	scav_comparison_free(comparison);
 
 	/* A forced line may be overtaken, but not by many. */
@@ -566,6 +631,7 @@ int main(void)
 		cmocka_unit_test(gauges_move),
 		cmocka_unit_test(names_what_differs),
 		cmocka_unit_test(one_missing_line),
+		cmocka_unit_test(the_place_counts),
 		cmocka_unit_test(torn_lines_take_their_place),
 		cmocka_unit_test(the_end_is_no_failure),
 		cmocka_unit_test(finds_its_way_through_torn_lines),
