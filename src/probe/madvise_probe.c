@@ -411,16 +411,6 @@ static int trials_run(struct madvise_probe *probe, bool *seen)
 	return error;
 }
 
-static void losses_clear(const struct madvise_probe *probe)
-{
-	int nr_cpus = libbpf_num_possible_cpus();
-	uint64_t *zeros = nr_cpus < 0 ? NULL : calloc(nr_cpus, sizeof(*zeros));
-
-	for (uint32_t loss = 0; loss < GCTAP_MADVISE_LOSS_COUNT && zeros; loss++)
-		bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.losses), &loss, zeros, BPF_ANY);
-	free(zeros);
-}
-
 /*
  * A program that the kernel takes may still never run: so a call of our own has to be
  * counted. And what is taken for the counters of the CPU is believed only if it gives
@@ -440,7 +430,6 @@ static int way_prove(struct madvise_probe *probe, struct failure *failure)
 	error = trials_run(probe, &seen);
 	probe->skeleton->bss->cpu_parts = probe->rss == MADVISE_RSS_EXACT;
 	madvise_probe_forget(probe, pid);
-	losses_clear(probe);
 	if (error)
 		return failure_set(failure, error, "cannot map memory to try the probe with: %s", strerror(-error));
 	if (!seen)

@@ -373,6 +373,8 @@ static void test_freed_pages(void **state)
 	struct child child = child_start();
 	struct gctap_madvise_sum sum;
 
+	/* Counters that are known at all can be read to the page. */
+	assert_int_not_equal(madvise_probe_rss(probe), MADVISE_RSS_BATCH);
 	process_add(probe, child.pid, 0);
 	/* From less than a batch of the kernel's counters to many. */
 	for (uint32_t pages = 1; pages <= 400; pages *= 20) {
@@ -1001,11 +1003,12 @@ static void test_causes_by_variables(void **state)
 	mapped_ready = 0;
 	assert_cause(probe, &process, frames, GCTAP_MADVISE_LIMIT);
 	limit = INT64_MAX;
-	mapped_ready = UINT64_MAX;
+	growth_goal = UINT64_MAX;
 	assert_cause(probe, &process, frames, GCTAP_MADVISE_GROWTH);
 
 	limit = GIB;
 	mapped_ready = GIB;
+	growth_goal = 0;
 	lacking = process;
 	lacking.limit_address = 0;
 	assert_cause(probe, &lacking, frames, GCTAP_MADVISE_GROWTH);
