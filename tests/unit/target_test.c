@@ -686,6 +686,8 @@ static void test_pagemap_ends_with_exec(void **state)
 	assert_int_equal(pipe2(ready, O_CLOEXEC) | pipe2(go, O_CLOEXEC) | pipe2(gone, O_CLOEXEC), 0);
 	child = fork();
 	if (child == 0) {
+		/* Also when the test fails. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		memset(region, 1, bytes);
 		if (write(ready[1], "", 1) == 1 && read(go[0], &byte, 1) == 1)
 			execl("/bin/sleep", "sleep", "100", NULL);
