@@ -76,11 +76,11 @@ struct madvise_memory {
 /* All that a process gave back in a period. */
 struct madvise_totals {
 	uint64_t calls, migrated, partial; /* of all advices */
-	uint64_t asked_bytes;	  /* by those that release */
-	int64_t freed_pages;	  /* by those; resident before less after */
-	uint64_t error_pages;	  /* that @freed_pages can be off by, for calls that changed the CPU */
-	bool freed_known;	  /* the kernel's counters could be read ... */
-	bool exact;		  /* ... and that of the calling CPU */
+	uint64_t asked_bytes;		   /* by those that release */
+	int64_t freed_pages;		   /* by those; resident before less after */
+	uint64_t error_pages;		   /* that @freed_pages can be off by, for calls that changed the CPU */
+	bool freed_known;		   /* the kernel's counters could be read ... */
+	bool exact;			   /* ... and that of the calling CPU */
 };
 void madvise_totals_add(struct madvise_totals *totals, const struct madvise_counts *counts);
 void madvise_describe_totals(const struct madvise_totals *totals, const struct madvise_memory *memory,

@@ -18,15 +18,16 @@
 struct session;
 
 struct session_options {
-	bool cycles;		      /* the gctrace lines; without, programs that are not Go can be added as well */
-	bool scavenge;		      /* also take the scavtrace lines: two more probes */
-	bool trigger;		      /* also take why and from where each cycle began: one more probe */
-	bool madvise;		      /* the sums of madvise calls, of processes that are added by pid */
-	bool madvise_events;	      /* and each call */
-	bool madvise_refault;	      /* and what came back of what was given back */
-	unsigned madvise_ways; /* bit 1 << enum madvise_way for each that may be tried; 0: all */
-	uint64_t madvise_interval_ns; /* sums in intervals of this length as well; 0: only in all */
-	bool origins;		      /* records carry "[pid comm]" */
+	bool cycles;			/* the gctrace lines; without, programs that are not Go can be added as well */
+	bool scavenge;			/* also take the scavtrace lines: two more probes */
+	bool trigger;			/* also take why and from where each cycle began: one more probe */
+	bool madvise;			/* the sums of madvise calls, of processes that are added by pid */
+	bool madvise_events;		/* and each call */
+	bool madvise_refault;		/* and what came back of what was given back */
+	unsigned madvise_ways;		/* bit 1 << enum madvise_way for each that may be tried; 0: all */
+	uint64_t madvise_interval_ns;	/* sums in intervals of this length as well; 0: only in all */
+	uint64_t madvise_intervals_max; /* no more of them than that; 0: no limit */
+	bool origins;			/* records carry "[pid comm]" */
 	bool single; /* no more than one process will be added, and no file: the kernel side filters by its pid */
 	uint64_t cycles_max; /* record no more than that many cycles; 0: no limit */
 	size_t ring_bytes;   /* 0: default */

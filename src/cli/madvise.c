@@ -58,8 +58,8 @@ static bool take_number(struct argp_state *state, struct options *options, const
 		return false;
 	if (options->interval == 0)
 		options->interval = cli_seconds(state, text);
-	else if (options->run.intervals == 0)
-		options->run.intervals = cli_number(state, text, 1, 1L << 40, "COUNT");
+	else if (options->run.session.madvise_intervals_max == 0)
+		options->run.session.madvise_intervals_max = (uint64_t)cli_number(state, text, 1, 1L << 40, "COUNT");
 	else
 		return false;
 	return true;

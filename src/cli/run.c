@@ -193,8 +193,8 @@ static bool time_is_up(const struct run *run)
 		return false;
 	return (run->options->duration > 0 && (double)(now - run->start_ns) >= run->options->duration * 1e9) ||
 	       (run->options->count && session_cycles(run->session) >= (uint64_t)run->options->count) ||
-	       (run->options->intervals &&
-		session_madvise_intervals(run->session) >= (uint64_t)run->options->intervals);
+	       (run->options->session.madvise_intervals_max &&
+		session_madvise_intervals(run->session) >= run->options->session.madvise_intervals_max);
 }
 
 static void check_end(struct run *run)

@@ -21,7 +21,6 @@ struct run_options {
 	struct output_options output;
 	double duration; /* seconds; 0: no limit */
 	long count;	 /* of cycles; 0: no limit */
-	long intervals;	 /* of madvise sums; 0: no limit */
 	bool verbose;
 	struct session_options session; /* what is to be taken; the callbacks and who is traced are set by run */
 };

@@ -78,10 +78,10 @@ struct emu {
 	struct emu_value registers[EMU_REGISTERS];
 	struct emu_value vectors[EMU_VECTORS][EMU_LANES];
 	struct flags flags;
-	uint64_t redirect;	/* of the call under execution; 0: none */
-	unsigned depth; /* of calls that were descended into */
-	bool stopped;	/* a hook has ended the run */
-	bool exhausted; /* an expression was wanted that did not fit */
+	uint64_t redirect; /* of the call under execution; 0: none */
+	unsigned depth;	   /* of calls that were descended into */
+	bool stopped;	   /* a hook has ended the run */
+	bool exhausted;	   /* an expression was wanted that did not fit */
 	uint64_t instructions, opaque, deadline_ns;
 };
 

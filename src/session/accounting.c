@@ -475,8 +475,14 @@ static void judge(struct accounted *process)
 	}
 }
 
+static bool all_reported(const struct accounting *accounting)
+{
+	return accounting->options.intervals_max && accounting->intervals >= accounting->options.intervals_max;
+}
+
 int accounting_poll(struct accounting *accounting)
 {
+	uint64_t interval = accounting->options.interval_ns, now;
 	int error = madvise_probe_consume(accounting->probe, on_event, accounting);
 
 	if (error < 0)
@@ -484,15 +490,13 @@ int accounting_poll(struct accounting *accounting)
 	for (struct accounted *process = accounting->processes; process; process = process->next)
 		if (process->refault)
 			judge(process);
-	if (!accounting->options.interval_ns)
-		return accounting->error;
+	now = now_ns();
 	if (!accounting->next_report_ns)
-		accounting->next_report_ns = now_ns() + accounting->options.interval_ns;
-	if (now_ns() < accounting->next_report_ns)
+		accounting->next_report_ns = now + interval;
+	if (!interval || now < accounting->next_report_ns || all_reported(accounting))
 		return accounting->error;
 	/* Late by more than an interval: none is made up for. */
-	while (accounting->next_report_ns <= now_ns())
-		accounting->next_report_ns += accounting->options.interval_ns;
+	accounting->next_report_ns += (1 + (now - accounting->next_report_ns) / interval) * interval;
 	error = refresh(accounting);
 	for (struct accounted *process = accounting->processes; process && !error; process = process->next)
 		report(accounting, process, false);

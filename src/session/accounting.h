@@ -19,9 +19,10 @@
 struct accounting;
 
 struct accounting_options {
-	bool events;	      /* a record for each call */
-	bool refault;	      /* what of the memory that was given back came back */
-	uint64_t interval_ns; /* sums in intervals of this length as well; 0: only in all */
+	bool events;		/* a record for each call */
+	bool refault;		/* what of the memory that was given back came back */
+	uint64_t interval_ns;	/* sums in intervals of this length as well; 0: only in all */
+	uint64_t intervals_max; /* of that; 0: no limit */
 	size_t ring_bytes;
 	unsigned ways; /* of seeing the calls, see madvise_probe; 0: all */
 	const struct line_clock *clock;

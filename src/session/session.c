@@ -66,6 +66,7 @@ static int open_accounting(struct session *session, struct failure *failure)
 	struct accounting_options options = { .events = session->options.madvise_events,
 					      .refault = session->options.madvise_refault,
 					      .interval_ns = session->options.madvise_interval_ns,
+					      .intervals_max = session->options.madvise_intervals_max,
 					      .ways = session->options.madvise_ways,
 					      .ring_bytes = session->options.ring_bytes,
 					      .clock = &session->clock,
