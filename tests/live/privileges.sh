@@ -87,4 +87,35 @@ case_just_enough() {
 	ended_with 0
 }
 
+case_none_for_madvise() {
+	need setpriv
+	reachable
+	as_nobody none madvise -- true
+	one_line_of_trouble 'CAP_BPF'
+	./spin -seconds 60 >program.out &
+	as_nobody none madvise -p $!
+	one_line_of_trouble 'CAP_BPF'
+}
+
+# System call tracepoints need no CAP_SYS_ADMIN where uprobes do, but tracefs, which only root can read, or
+# those of all system calls.
+case_just_enough_for_madvise() {
+	need setpriv jq
+	reachable
+	cp "$GO_PROGRAMS/goadvise" .
+	grantable +bpf,+perfmon,+sys_ptrace || skip "capabilities cannot be granted here"
+	as_nobody +bpf,+perfmon madvise -p $$
+	one_line_of_trouble 'CAP_SYS_PTRACE'
+	as_nobody +bpf,+perfmon,+sys_ptrace madvise --json -- ./goadvise
+	ended_with 0
+	# The program writes there, too.
+	grep '^{' out >records
+	info "seen by: $(jq -r 'select(.type == "header").madvise_attach' records)"
+	same "calls" 100 "$(jq 'select(.type == "madvise" and .advice == "MADV_DONTNEED" and .cause == "go_program").calls' records)"
+	./spin -seconds 60 >program.out &
+	as_nobody +bpf,+perfmon,+sys_ptrace madvise --json -p $! -d 0.5
+	ended_with 0
+	same "calls with an unknown cause" 0 "$(jq -s 'map(select(.type == "madvise" and .cause == "unknown")) | length' out)"
+}
+
 run_cases "$@"
