@@ -9,10 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Documentation/admin-guide/mm/pagemap.rst */
-#define PAGE_PRESENT (1ull << 63)
-#define PAGE_SWAPPED (1ull << 62)
-#define ENTRIES	     1024u /* read at a time */
+#include "target/pagemap.h"
+
+#define ENTRIES 1024u /* read at a time */
 
 static const struct {
 	const char *name;
@@ -79,7 +78,7 @@ int target_pagemap_present(int fd, uint64_t address, uint64_t bytes, uint64_t *p
 			return 0;
 		count = (uint64_t)got / sizeof(entries[0]);
 		for (uint64_t i = 0; i < count; i++)
-			if (entries[i] & (PAGE_PRESENT | PAGE_SWAPPED))
+			if (pagemap_held(entries[i]))
 				*present += page;
 		first += count;
 	}
