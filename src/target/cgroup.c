@@ -14,22 +14,23 @@
 #define CGROUP_MAGIC   0x27e0eb
 #define CGROUP_2_MAGIC 0x63677270
 
+/* Longer than any directory, by more than any file's name. */
+#define PATH_BYTES (sizeof(((struct cgroup_memory *)NULL)->directory) + 64)
+
 static FILE *file_in(const char *directory, const char *name)
 {
-	char path[sizeof(((struct cgroup_memory *)NULL)->directory) + 64];
+	char path[PATH_BYTES];
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, name) >= sizeof(path))
-		return NULL;
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	return fopen(path, "re");
 }
 
 static bool exists_in(const char *directory, const char *name)
 {
-	FILE *file = file_in(directory, name);
+	char path[PATH_BYTES];
 
-	if (file)
-		fclose(file);
-	return file;
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return access(path, F_OK) == 0;
 }
 
 static uint64_t number_in(const char *directory, const char *name, int version)

@@ -75,7 +75,7 @@ struct context {
 	const struct mapping_facts *facts;
 	struct mapping *mappings;
 	size_t nr;
-	const struct mapping **code; /* of files, executable: by device and inode */
+	struct file_id *code; /* files of which some mapping is executable, in order */
 	size_t nr_code;
 	uint64_t stack;	  /* where [stack] begins; 0: there is none */
 	bool c_allocator; /* glibc is mapped, or brk used */
@@ -149,22 +149,21 @@ static enum mapping_kind kind_of_brackets(struct mapping *mapping)
 
 /* ---- Files ---------------------------------------------------------------------------------- */
 
-static int compare_files(const struct mapping *a, const struct mapping *b)
+static int compare_files(const void *a, const void *b)
 {
-	if (a->device != b->device)
-		return a->device < b->device ? -1 : 1;
-	return (a->inode > b->inode) - (a->inode < b->inode);
-}
+	const struct file_id *x = a, *y = b;
 
-static int compare_code(const void *a, const void *b)
-{
-	return compare_files(*(const struct mapping *const *)a, *(const struct mapping *const *)b);
+	if (x->device != y->device)
+		return x->device < y->device ? -1 : 1;
+	return (x->inode > y->inode) - (x->inode < y->inode);
 }
 
 static bool has_code(const struct context *context, const struct mapping *mapping)
 {
+	struct file_id file = { mapping->device, mapping->inode };
+
 	return context->nr_code &&
-	       bsearch(&mapping, context->code, context->nr_code, sizeof(*context->code), compare_code);
+	       bsearch(&file, context->code, context->nr_code, sizeof(context->code[0]), compare_files);
 }
 
 /*
@@ -322,7 +321,7 @@ static void look_around(struct context *context)
 		const struct mapping *mapping = &context->mappings[i];
 
 		if (mapping->inode && (mapping->permissions & MAPPING_EXECUTE))
-			context->code[context->nr_code++] = mapping;
+			context->code[context->nr_code++] = (struct file_id){ mapping->device, mapping->inode };
 		if (mapping->inode && is_glibc(mapping->name))
 			context->c_allocator = true;
 		if (without_file(mapping) && strcmp(mapping->name, "[heap]") == 0)
@@ -331,7 +330,7 @@ static void look_around(struct context *context)
 			context->stack = mapping->start;
 	}
 	if (context->nr_code)
-		qsort(context->code, context->nr_code, sizeof(*context->code), compare_code);
+		qsort(context->code, context->nr_code, sizeof(context->code[0]), compare_files);
 }
 
 static void classify_one(const struct context *context, struct mapping *mapping)
@@ -356,7 +355,7 @@ int target_maps_classify(struct target_maps *maps, const struct mapping_facts *f
 {
 	struct context context = { .facts = facts, .mappings = maps->mappings, .nr = maps->nr };
 
-	context.code = malloc((maps->nr + 1) * sizeof(*context.code));
+	context.code = malloc((maps->nr + 1) * sizeof(context.code[0]));
 	if (!context.code)
 		return -ENOMEM;
 	look_around(&context);

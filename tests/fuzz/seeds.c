@@ -436,6 +436,44 @@ static void scav_lines(void)
 	}
 }
 
+/* Of this program, and what it does not have. */
+static void process_texts(void)
+{
+	static const char *const paths[] = { "smaps", "maps", "status", "statm", "cgroup", "mountinfo" };
+	static const char *const texts[] = {
+		"00600000-00610000 rw-p 00200000 08:01 77 /app/server (deleted)\nRss: 8 kB\n"
+		"00610000-00650000 rw-p 00000000 00:00 0 \nRss: 4 kB\n01000000-01021000 rw-p 00000000 00:00 0 [heap]\n"
+		"c000000000-c000400000 rw-p 00000000 00:00 0 [anon: Go: heap]\nRss: 4096 kB\nLazyFree: 64 kB\n"
+		"AnonHugePages: 2048 kB\nTHPeligible: 1\nVmFlags: rd wr ac hg ht\n"
+		"c000400000-c004000000 ---p 00000000 00:00 0 \n7f1000000000-7f1000021000 rw-p 00000000 00:00 0 \n"
+		"7f1000021000-7f1004001000 ---p 00000000 00:00 0 \n7f1004001000-7f1004801000 rw-p 00000000 00:00 0 \n"
+		"7f1100000000-7f1100100000 rw-s 00000000 00:01 9 /memfd:x (deleted)\n"
+		"7f1200000000-7f1200028000 r-xp 00000000 08:01 80 /lib/libc.so.6\n"
+		"7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n",
+		"0::/a/b\n4:memory:/a\n35 24 0:30 /a /mnt/c\\040d rw - cgroup2 cgroup rw\n"
+		"33 31 0:30 / /m rw - cgroup cgroup rw,memory\n",
+		"anon 104857600\nfile 52428800\ninactive_file 41943040\ntotal_rss 12\nhierarchical_memory_limit 9\noom "
+		"2\n",
+		"GOGC=50\0GOMEMLIMIT=512MiB\0GODEBUG=a=1,b=2,a=3\0GOGC=off",
+	};
+	char path[64], text[32768];
+
+	for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/%s", paths[i]);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		write_seed("maps", paths[i], text, fread(text, 1, sizeof(text), file));
+		fclose(file);
+	}
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(path, sizeof(path), "%u", i);
+		write_seed("maps", path, texts[i], i == 3 ? 54 : strlen(texts[i]));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -452,6 +490,7 @@ int main(int argc, char **argv)
 	scavenges();
 	lines();
 	scav_lines();
+	process_texts();
 	for (int i = 2; i < argc; i++)
 		from_binary(argv[i], (unsigned)i - 2);
 	printf("%u seeds\n", nr_written);
