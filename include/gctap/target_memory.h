@@ -6,6 +6,7 @@
 #ifndef GCTAP_TARGET_MEMORY_H
 #define GCTAP_TARGET_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,22 @@ int target_mapping(const struct target *target, uint64_t *address, uint64_t *fil
 
 /* All of @length bytes or -errno (-EFAULT: not mapped; -EPERM: CAP_SYS_PTRACE is missing; -ESRCH: gone). */
 int target_read(const struct target *target, uint64_t address, void *buffer, size_t length);
+
+/* One of many places to read. */
+struct memory_piece {
+	uint64_t address;
+	void *buffer;
+	size_t length;
+	bool read; /* set by the reader: all of @length bytes are there */
+};
+
+/* Reads many places at once; @context is what the reader belongs to. -errno when none of them can be read. */
+typedef int (*memory_reader)(void *context, struct memory_piece *pieces, size_t count);
+
+/*
+ * A memory_reader over a struct target. A system call for some hundred pieces, and one more for each that is
+ * not mapped, which is no error.
+ */
+int target_read_pieces(void *target, struct memory_piece *pieces, size_t count);
 
 #endif
