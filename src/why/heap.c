@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The life of a heap: which layout, reading until the parts agree, and what no heap can be. */
+#include "gctap/heap.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "heap_internal.h"
+
+#define ATTEMPTS_MAX	  5u
+#define READING_NS	  500000000u   /* no further attempt behind this */
+#define DEADLINE_NS	  10000000000u /* a reading that takes longer is given up */
+#define AGREES_SHIFT	  10	       /* a difference below this part of the heap needs no third attempt */
+#define SLACK_SHIFT	  3	       /* no heap is wrong by more than this part, and SLACK_BYTES */
+#define SLACK_BYTES	  (4u << 20)
+#define TRIAL_SHIFT	  8 /* likewise, for a layout that is not this version's in the table */
+#define TRIAL_BYTES	  (1u << 20)
+#define AMISS_SHIFT	  6 /* likewise, for spans that make no sense */
+#define AMISS_SPANS	  8u
+#define EXPERIMENT_INLINE "greenteagc"
+
+uint64_t heap_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- How well the parts agree ---- */
+
+static uint64_t outside(uint64_t value, uint64_t a, uint64_t b)
+{
+	uint64_t low = a < b ? a : b, high = a < b ? b : a;
+
+	return value < low ? low - value : value > high ? value - high : 0;
+}
+
+/* Counters before the bits were read, behind them, and behind the spans. */
+struct counts {
+	struct heap_counters before, between, after;
+};
+
+static void compare(const struct heap *heap, const struct counts *counts, struct heap_snapshot *snapshot)
+{
+	const struct heap_counters *before = &counts->before, *between = &counts->between, *after = &counts->after;
+	const struct heap_bytes *bytes = &snapshot->bytes;
+	struct heap_difference *difference = &snapshot->difference;
+	uint64_t extra = heap->layout->released_with_arena ? snapshot->arena_left : 0;
+	uint64_t idle_before = before->free + before->released, idle_between = between->free + between->released;
+	uint64_t low = before->free < between->free ? before->free : between->free;
+	uint64_t high = before->free < between->free ? between->free : before->free;
+
+	/* Of what Ps hold in reserve, the runtime counts as free what was not given back. */
+	difference->free = bytes->free > high			 ? bytes->free - high
+			   : bytes->free + bytes->reserved < low ? low - bytes->free - bytes->reserved
+								 : 0;
+	difference->in_use = outside(bytes->in_use, between->in_use, after->in_use);
+	difference->idle = outside(bytes->free + bytes->scavenged + bytes->reserved + bytes->padding + extra,
+				   idle_before, idle_between);
+	snapshot->counters = *between;
+}
+
+static uint64_t total(const struct heap_bytes *bytes)
+{
+	return bytes->in_use + bytes->manual + bytes->reserved + bytes->padding + bytes->free + bytes->scavenged;
+}
+
+static uint64_t largest(const struct heap_difference *difference)
+{
+	uint64_t worst = difference->free > difference->in_use ? difference->free : difference->in_use;
+
+	return worst > difference->idle ? worst : difference->idle;
+}
+
+static bool good_enough(const struct heap_snapshot *snapshot)
+{
+	uint64_t off = largest(&snapshot->difference);
+
+	if (snapshot->sweep_began)
+		return false;
+	return !off || (snapshot->attempts > 1 && off <= total(&snapshot->bytes) >> AGREES_SHIFT);
+}
+
+/* What is further off than a running program moves within one reading is no heap of this layout. */
+static int judge(const struct heap *heap, const struct heap_snapshot *snapshot, const struct span_count *count,
+		 struct failure *failure)
+{
+	uint64_t size = total(&snapshot->bytes), off = largest(&snapshot->difference);
+	uint64_t slack = heap->listed ? (size >> SLACK_SHIFT) + SLACK_BYTES : (size >> TRIAL_SHIFT) + TRIAL_BYTES;
+
+	if (count->amiss > (count->looked_at >> AMISS_SHIFT) + (heap->listed ? AMISS_SPANS : 0))
+		return failure_set(failure, -EBADMSG,
+				   "%" PRIu64 " of %" PRIu64 " spans contradict themselves: not the heap of Go %s",
+				   count->amiss, count->looked_at, heap->name);
+	if (off > slack)
+		return failure_set(failure, -EBADMSG,
+				   "pages, spans and counters differ by %" PRIu64 " of %" PRIu64
+				   " bytes: not the heap of Go %s",
+				   off, size, heap->name);
+	if (snapshot->counters.in_use && !snapshot->bytes.in_use)
+		return failure_set(failure, -EBADMSG, "no page of the heap leads to a span: not the heap of Go %s",
+				   heap->name);
+	return 0;
+}
+
+/* ---- Reading ---- */
+
+static int check_sweep(struct heap *heap, const struct heap_header *header, struct heap_snapshot *snapshot,
+		       struct failure *failure)
+{
+	uint32_t sweepgen;
+	int error = heap_read_at(heap, heap->options.mheap + heap->layout->sweepgen, &sweepgen, sizeof(sweepgen));
+
+	if (error)
+		return failure_set(failure, error, "cannot read runtime.mheap_: %s", strerror(-error));
+	snapshot->sweep_began = sweepgen != header->sweepgen;
+	return 0;
+}
+
+static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct span_count *count,
+		     struct failure *failure)
+{
+	uint64_t start = heap_now_ns();
+	struct heap_header header;
+	struct counts counts;
+	int error = heap_counters_read(heap, &counts.before, failure);
+
+	*count = (struct span_count){ 0 };
+	snapshot->bytes = (struct heap_bytes){ 0 };
+	if (!error)
+		error = heap_header_read(heap, &header, failure);
+	if (!error)
+		error = heap_pages_read(heap, &header, snapshot, failure);
+	if (!error)
+		error = heap_counters_read(heap, &counts.between, failure);
+	if (!error)
+		error = heap_spans_read(heap, &header, snapshot, start + DEADLINE_NS, count, failure);
+	if (!error)
+		error = heap_counters_read(heap, &counts.after, failure);
+	if (!error)
+		error = check_sweep(heap, &header, snapshot, failure);
+	if (error)
+		return error;
+	snapshot->arena_left = header.current_arena[1] - header.current_arena[0];
+	snapshot->spans_amiss = (uint32_t)count->amiss;
+	snapshot->nanoseconds = heap_now_ns() - start;
+	compare(heap, &counts, snapshot);
+	return 0;
+}
+
+/* A reading in which the heap was being rebuilt fails, and the next one may not. */
+static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapshot, struct span_count *count,
+				struct failure *failure)
+{
+	uint64_t end = heap_now_ns() + READING_NS;
+	int error;
+
+	snapshot->attempts = 0;
+	do {
+		snapshot->attempts++;
+		error = read_once(heap, snapshot, count, failure);
+		if (error && error != -EFAULT && error != -EBADMSG)
+			return error;
+	} while ((error || !good_enough(snapshot)) && snapshot->attempts < ATTEMPTS_MAX && heap_now_ns() < end);
+	return error;
+}
+
+int heap_read(struct heap *heap, struct heap_snapshot *snapshot, struct failure *failure)
+{
+	struct span_count count = { 0 };
+	int error = read_until_it_agrees(heap, snapshot, &count, failure);
+
+	if (!error)
+		error = judge(heap, snapshot, &count, failure);
+	if (error)
+		heap_snapshot_clear(snapshot);
+	return error;
+}
+
+void heap_snapshot_clear(struct heap_snapshot *snapshot)
+{
+	free(snapshot->chunks);
+	free(snapshot->spans);
+	*snapshot = (struct heap_snapshot){ 0 };
+}
+
+/* ---- The layout ---- */
+
+/* "go1.27.4 X:nogreenteagc": 27; -1 for what does not look like this. */
+static int minor_version(const char *version)
+{
+	int minor;
+
+	return sscanf(version, "go1.%4d", &minor) == 1 && minor >= 0 ? minor : -1;
+}
+
+/* An experiment is switched off by a "no" in front of its name. */
+static bool has_inline_marks(const struct heap *heap)
+{
+	const char *experiment = strstr(heap->version, EXPERIMENT_INLINE);
+
+	if (!experiment)
+		return heap->layout->inline_marks;
+	return experiment - heap->version < 2 || strncmp(experiment - 2, "no", 2) != 0;
+}
+
+static int use_layout(struct heap *heap, const struct heap_layout *layout, struct failure *failure)
+{
+	heap->layout = layout;
+	heap->inline_marks = has_inline_marks(heap);
+	if (layout->first == layout->last)
+		snprintf(heap->name, sizeof(heap->name), "1.%u", layout->first);
+	else
+		snprintf(heap->name, sizeof(heap->name), "1.%u - 1.%u", layout->first, layout->last);
+	heap->nr_leaves = 0;
+	return heap_counters_find(heap, failure);
+}
+
+static int try_layout(struct heap *heap, const struct heap_layout *layout, struct failure *failure)
+{
+	struct heap_snapshot snapshot = { 0 };
+	int error = use_layout(heap, layout, failure);
+
+	if (!error)
+		error = heap_read(heap, &snapshot, failure);
+	heap_snapshot_clear(&snapshot);
+	return error;
+}
+
+/* The newest layout that fits: what is not in the table is most likely newer than it. */
+static int find_layout(struct heap *heap, struct failure *failure)
+{
+	int minor = minor_version(heap->version), error = -ENOTSUP;
+	struct failure reason = { "" };
+
+	for (size_t i = 0; i < heap_layouts_count; i++) {
+		if (minor >= (int)heap_layouts[i].first && minor <= (int)heap_layouts[i].last) {
+			heap->listed = true;
+			return use_layout(heap, &heap_layouts[i], failure);
+		}
+	}
+	for (size_t i = heap_layouts_count; i-- && error;) {
+		error = try_layout(heap, &heap_layouts[i], &reason);
+		if (error == -ESRCH || error == -EPERM)
+			return failure_set(failure, error, "%s", reason.text);
+	}
+	if (error)
+		return failure_set(failure, -ENOTSUP, "where the heap of %s keeps its pages is not known (%.300s)",
+				   heap->version, reason.text);
+	return 0;
+}
+
+const char *heap_layout_name(const struct heap *heap, bool *listed)
+{
+	if (listed)
+		*listed = heap->listed;
+	return heap->name;
+}
+
+int heap_open_with(const struct heap_options *options, struct heap **out, struct failure *failure)
+{
+	struct heap *heap = calloc(1, sizeof(*heap));
+	int error;
+
+	if (!heap)
+		return failure_set(failure, -ENOMEM, NOT_ENOUGH_MEMORY);
+	heap->options = *options;
+	snprintf(heap->version, sizeof(heap->version), "%s", options->version);
+	heap->options.version = heap->version;
+	error = find_layout(heap, failure);
+	if (error) {
+		heap_free(heap);
+		return error;
+	}
+	*out = heap;
+	return 0;
+}
+
+void heap_free(struct heap *heap)
+{
+	if (!heap)
+		return;
+	gather_free(&heap->spans);
+	gather_free(&heap->marks);
+	span_walk_free(heap->walk);
+	free(heap);
+}
