@@ -2,37 +2,38 @@
 /* Reading thousands of small places that lie in clusters, with few pieces. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "heap_internal.h"
 
-int gather_begin(struct gather *gather, size_t items_max)
+#define DIGIT_BITS 11u
+#define DIGITS	   (1u << DIGIT_BITS)
+
+int gather_begin(struct gather *gather)
 {
 	gather->nr_items = 0;
-	if (items_max > gather->room) {
-		size_t room = gather->room;
-
-		gather_free(gather);
-		while (room < items_max)
-			room = room ? 2 * room : 1024;
-		gather->items = calloc(room, sizeof(*gather->items));
-		gather->found = calloc(room, sizeof(*gather->found));
-		gather->pieces = calloc(room, sizeof(*gather->pieces));
-		gather->buffer_bytes = room * (GATHER_LENGTH_MAX + GATHER_GAP);
-		gather->buffer = malloc(gather->buffer_bytes);
-		gather->room = room;
-		if (!gather->items || !gather->found || !gather->pieces || !gather->buffer) {
+	if (!gather->buffer) {
+		gather->items = calloc(GATHER_ITEMS_MAX, sizeof(*gather->items));
+		gather->order = calloc(GATHER_ITEMS_MAX, sizeof(*gather->order));
+		gather->other = calloc(GATHER_ITEMS_MAX, sizeof(*gather->other));
+		gather->found = calloc(GATHER_ITEMS_MAX, sizeof(*gather->found));
+		gather->pieces = calloc(GATHER_ITEMS_MAX, sizeof(*gather->pieces));
+		gather->buffer = calloc(GATHER_ITEMS_MAX, GATHER_LENGTH_MAX + GATHER_GAP);
+		if (!gather->items || !gather->order || !gather->other || !gather->found || !gather->pieces ||
+		    !gather->buffer) {
 			gather_free(gather);
 			return -ENOMEM;
 		}
 	}
-	for (size_t i = 0; i < items_max; i++)
-		gather->found[i] = NULL;
+	memset(gather->found, 0, GATHER_ITEMS_MAX * sizeof(*gather->found));
 	return 0;
 }
 
 void gather_free(struct gather *gather)
 {
 	free(gather->items);
+	free(gather->order);
+	free(gather->other);
 	free(gather->found);
 	free(gather->pieces);
 	free(gather->buffer);
@@ -42,28 +43,52 @@ void gather_free(struct gather *gather)
 void gather_add(struct gather *gather, uint64_t address, uint32_t length, uint32_t index)
 {
 	/* What no process can have mapped stays unread. */
-	if (length > GATHER_LENGTH_MAX || address >= ADDRESS_MAX || gather->nr_items == gather->room ||
-	    index >= gather->room)
+	if (length > GATHER_LENGTH_MAX || address >= ADDRESS_MAX || gather->nr_items == GATHER_ITEMS_MAX ||
+	    index >= GATHER_ITEMS_MAX)
 		return;
 	gather->items[gather->nr_items++] = (struct gather_item){ address, length, index };
 }
 
-static int compare_items(const void *a, const void *b)
+/* One digit of all keys, the others kept in order. */
+static void sort_digit(const uint64_t *from, uint64_t *to, size_t count, unsigned shift)
 {
-	const struct gather_item *x = a, *y = b;
+	uint32_t at[DIGITS] = { 0 }, sum = 0;
 
-	return (x->address > y->address) - (x->address < y->address);
+	for (size_t i = 0; i < count; i++)
+		at[from[i] >> shift & (DIGITS - 1)]++;
+	for (unsigned digit = 0; digit < DIGITS; digit++) {
+		uint32_t here = at[digit];
+
+		at[digit] = sum;
+		sum += here;
+	}
+	for (size_t i = 0; i < count; i++)
+		to[at[from[i] >> shift & (DIGITS - 1)]++] = from[i];
 }
 
-/* Most often they come sorted, since spans that were made one after the other lie side by side. */
+/* A key is the distance from the lowest address, and the item's number below it: 60 bits at most. */
 static void sort(struct gather *gather)
 {
-	for (size_t i = 1; i < gather->nr_items; i++) {
-		if (gather->items[i].address < gather->items[i - 1].address) {
-			qsort(gather->items, gather->nr_items, sizeof(gather->items[0]), compare_items);
-			return;
-		}
+	uint64_t low = UINT64_MAX, high = 0;
+
+	for (size_t i = 0; i < gather->nr_items; i++) {
+		low = gather->items[i].address < low ? gather->items[i].address : low;
+		high = gather->items[i].address > high ? gather->items[i].address : high;
 	}
+	for (size_t i = 0; i < gather->nr_items; i++)
+		gather->order[i] = (gather->items[i].address - low) << GATHER_ITEMS_BITS | i;
+	for (unsigned bits = 0; (high - low) >> bits; bits += DIGIT_BITS) {
+		uint64_t *swap = gather->order;
+
+		sort_digit(gather->order, gather->other, gather->nr_items, GATHER_ITEMS_BITS + bits);
+		gather->order = gather->other;
+		gather->other = swap;
+	}
+}
+
+static const struct gather_item *item_at(const struct gather *gather, size_t place)
+{
+	return &gather->items[gather->order[place] & (GATHER_ITEMS_MAX - 1)];
 }
 
 static size_t make_pieces(struct gather *gather)
@@ -72,7 +97,7 @@ static size_t make_pieces(struct gather *gather)
 	size_t count = 0, used = 0;
 
 	for (size_t i = 0; i < gather->nr_items; i++) {
-		const struct gather_item *item = &gather->items[i];
+		const struct gather_item *item = item_at(gather, i);
 		uint64_t end = item->address + item->length;
 
 		if (piece && item->address <= piece->address + piece->length + GATHER_GAP) {
@@ -96,7 +121,7 @@ static void take_answers(struct gather *gather)
 	const struct memory_piece *piece = gather->pieces;
 
 	for (size_t i = 0; i < gather->nr_items; i++) {
-		const struct gather_item *item = &gather->items[i];
+		const struct gather_item *item = item_at(gather, i);
 
 		while (item->address + item->length > piece->address + piece->length)
 			piece++;

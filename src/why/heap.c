@@ -12,16 +12,24 @@
 #include "heap_internal.h"
 
 #define ATTEMPTS_MAX	  5u
-#define READING_NS	  500000000u   /* no further attempt behind this */
-#define DEADLINE_NS	  10000000000u /* a reading that takes longer is given up */
-#define AGREES_SHIFT	  10	       /* a difference below this part of the heap needs no third attempt */
-#define SLACK_SHIFT	  3	       /* no heap is wrong by more than this part, and SLACK_BYTES */
-#define SLACK_BYTES	  (4u << 20)
-#define TRIAL_SHIFT	  8 /* likewise, for a layout that is not this version's in the table */
-#define TRIAL_BYTES	  (1u << 20)
-#define AMISS_SHIFT	  6 /* likewise, for spans that make no sense */
+#define READING_NS	  500000000u  /* no further attempt behind this */
+#define DEADLINE_NS	  5000000000u /* a reading that takes longer is given up */
+#define AGREES_SHIFT	  10	      /* a difference below this part of the heap needs no third attempt */
+#define AMISS_SHIFT	  6	      /* no heap has more than this part of spans that make no sense, and some */
 #define AMISS_SPANS	  8u
 #define EXPERIMENT_INLINE "greenteagc"
+
+/* No heap is further off than a part of its size, and some bytes. */
+struct slack {
+	unsigned shift;
+	uint64_t bytes;
+};
+
+/* By whether the counters moved while it was read, and whether the layout is the table's for the version. */
+static const struct slack slacks[2][2] = {
+	{ { 8, 1u << 20 }, { 6, 2u << 20 } },
+	{ { 3, 4u << 20 }, { 1, 16u << 20 } },
+};
 
 uint64_t heap_now_ns(void)
 {
@@ -39,6 +47,12 @@ static uint64_t outside(uint64_t value, uint64_t a, uint64_t b)
 
 	return value < low ? low - value : value > high ? value - high : 0;
 }
+
+/* What a reading shows besides the snapshot. */
+struct evidence {
+	struct span_count spans;
+	bool at_rest; /* no counter moved while it was read */
+};
 
 /* Counters before the bits were read, behind them, and behind the spans. */
 struct counts {
@@ -65,6 +79,13 @@ static void compare(const struct heap *heap, const struct counts *counts, struct
 	snapshot->counters = *between;
 }
 
+static bool at_rest(const struct counts *counts)
+{
+	const struct heap_counters *before = &counts->before, *after = &counts->after;
+
+	return before->in_use == after->in_use && before->free == after->free && before->released == after->released;
+}
+
 static uint64_t total(const struct heap_bytes *bytes)
 {
 	return bytes->in_use + bytes->manual + bytes->reserved + bytes->padding + bytes->free + bytes->scavenged;
@@ -87,17 +108,18 @@ static bool good_enough(const struct heap_snapshot *snapshot)
 }
 
 /* What is further off than a running program moves within one reading is no heap of this layout. */
-static int judge(const struct heap *heap, const struct heap_snapshot *snapshot, const struct span_count *count,
+static int judge(const struct heap *heap, const struct heap_snapshot *snapshot, const struct evidence *evidence,
 		 struct failure *failure)
 {
+	const struct slack *slack = &slacks[!evidence->at_rest][heap->listed];
+	const struct span_count *spans = &evidence->spans;
 	uint64_t size = total(&snapshot->bytes), off = largest(&snapshot->difference);
-	uint64_t slack = heap->listed ? (size >> SLACK_SHIFT) + SLACK_BYTES : (size >> TRIAL_SHIFT) + TRIAL_BYTES;
 
-	if (count->amiss > (count->looked_at >> AMISS_SHIFT) + (heap->listed ? AMISS_SPANS : 0))
+	if (spans->amiss > (spans->looked_at >> AMISS_SHIFT) + (heap->listed ? AMISS_SPANS : 0))
 		return failure_set(failure, -EBADMSG,
 				   "%" PRIu64 " of %" PRIu64 " spans contradict themselves: not the heap of Go %s",
-				   count->amiss, count->looked_at, heap->name);
-	if (off > slack)
+				   spans->amiss, spans->looked_at, heap->name);
+	if (off > (size >> slack->shift) + slack->bytes)
 		return failure_set(failure, -EBADMSG,
 				   "pages, spans and counters differ by %" PRIu64 " of %" PRIu64
 				   " bytes: not the heap of Go %s",
@@ -122,7 +144,7 @@ static int check_sweep(struct heap *heap, const struct heap_header *header, stru
 	return 0;
 }
 
-static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct span_count *count,
+static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct evidence *evidence,
 		     struct failure *failure)
 {
 	uint64_t start = heap_now_ns();
@@ -130,7 +152,7 @@ static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct s
 	struct counts counts;
 	int error = heap_counters_read(heap, &counts.before, failure);
 
-	*count = (struct span_count){ 0 };
+	*evidence = (struct evidence){ 0 };
 	snapshot->bytes = (struct heap_bytes){ 0 };
 	if (!error)
 		error = heap_header_read(heap, &header, failure);
@@ -139,7 +161,7 @@ static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct s
 	if (!error)
 		error = heap_counters_read(heap, &counts.between, failure);
 	if (!error)
-		error = heap_spans_read(heap, &header, snapshot, start + DEADLINE_NS, count, failure);
+		error = heap_spans_read(heap, &header, snapshot, start + DEADLINE_NS, &evidence->spans, failure);
 	if (!error)
 		error = heap_counters_read(heap, &counts.after, failure);
 	if (!error)
@@ -147,14 +169,15 @@ static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct s
 	if (error)
 		return error;
 	snapshot->arena_left = header.current_arena[1] - header.current_arena[0];
-	snapshot->spans_amiss = (uint32_t)count->amiss;
+	snapshot->spans_amiss = (uint32_t)evidence->spans.amiss;
 	snapshot->nanoseconds = heap_now_ns() - start;
+	evidence->at_rest = at_rest(&counts);
 	compare(heap, &counts, snapshot);
 	return 0;
 }
 
 /* A reading in which the heap was being rebuilt fails, and the next one may not. */
-static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapshot, struct span_count *count,
+static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapshot, struct evidence *evidence,
 				struct failure *failure)
 {
 	uint64_t end = heap_now_ns() + READING_NS;
@@ -163,7 +186,7 @@ static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapsho
 	snapshot->attempts = 0;
 	do {
 		snapshot->attempts++;
-		error = read_once(heap, snapshot, count, failure);
+		error = read_once(heap, snapshot, evidence, failure);
 		if (error && error != -EFAULT && error != -EBADMSG)
 			return error;
 	} while ((error || !good_enough(snapshot)) && snapshot->attempts < ATTEMPTS_MAX && heap_now_ns() < end);
@@ -172,11 +195,11 @@ static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapsho
 
 int heap_read(struct heap *heap, struct heap_snapshot *snapshot, struct failure *failure)
 {
-	struct span_count count = { 0 };
-	int error = read_until_it_agrees(heap, snapshot, &count, failure);
+	struct evidence evidence;
+	int error = read_until_it_agrees(heap, snapshot, &evidence, failure);
 
 	if (!error)
-		error = judge(heap, snapshot, &count, failure);
+		error = judge(heap, snapshot, &evidence, failure);
 	if (error)
 		heap_snapshot_clear(snapshot);
 	return error;

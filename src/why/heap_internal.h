@@ -11,7 +11,9 @@
 #define ARENA_PAGES	  8192u
 #define ARENA_OFFSET	  0x800000000000ull /* runtime.arenaBaseOffset of amd64, negated */
 #define ADDRESS_MAX	  (1ull << 47)	    /* end of what a process can map on amd64 */
-#define GATHER_GAP	  256u		    /* bytes read in vain rather than one more piece */
+#define GATHER_ITEMS_BITS 13u		    /* as many as an arena has pages */
+#define GATHER_ITEMS_MAX  (1u << GATHER_ITEMS_BITS)
+#define GATHER_GAP	  256u /* bytes read in vain rather than one more piece */
 #define GATHER_LENGTH_MAX HEAP_SPAN_BYTES_MAX
 #define NOT_ENOUGH_MEMORY "not enough memory for the map of the heap"
 
@@ -33,10 +35,11 @@ struct gather_item {
 
 struct gather {
 	struct gather_item *items;
-	const uint8_t **found; /* by the item's index; NULL: could not be read */
+	uint64_t *order, *other; /* of the items, by address */
+	const uint8_t **found;	 /* by the item's index; NULL: could not be read */
 	struct memory_piece *pieces;
 	uint8_t *buffer;
-	size_t nr_items, room, buffer_bytes;
+	size_t nr_items;
 };
 
 struct heap {
@@ -79,7 +82,7 @@ int heap_pages_read(struct heap *heap, const struct heap_header *header, struct 
 		    struct failure *failure);
 
 /* gather.c */
-int gather_begin(struct gather *gather, size_t items_max);
+int gather_begin(struct gather *gather); /* forgets what was found before; -ENOMEM */
 void gather_add(struct gather *gather, uint64_t address, uint32_t length, uint32_t index);
 int gather_read(struct gather *gather, memory_reader read, void *context);
 void gather_free(struct gather *gather);

@@ -266,7 +266,7 @@ static int read_spans(struct heap *heap, const struct heap_snapshot *snapshot, c
 {
 	const struct span_walk *walk = heap->walk;
 	uint64_t before = 0;
-	int error = gather_begin(&heap->spans, ARENA_PAGES);
+	int error = gather_begin(&heap->spans);
 
 	for (size_t i = arena->first; i < arena->end && !error; i++) {
 		const struct heap_chunk *chunk = &snapshot->chunks[i];
@@ -291,7 +291,7 @@ static int take_spans(struct heap *heap, struct heap_snapshot *snapshot, const s
 		      struct span_count *count)
 {
 	struct span_walk *walk = heap->walk;
-	int error = gather_begin(&heap->marks, ARENA_PAGES);
+	int error = gather_begin(&heap->marks);
 
 	for (size_t i = arena->first; i < arena->end; i++) {
 		const struct heap_chunk *chunk = &snapshot->chunks[i];
