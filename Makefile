@@ -95,7 +95,7 @@ $(LIVE_PROGRAMS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o
 -include $(shell test -d $(BUILD) && find $(BUILD)/src $(BUILD)/tests -type f -name '*.d' 2>/dev/null)
 
 unit-tests: $(UNIT_TESTS)
-live-tests: $(LIVE_TESTS) $(LIVE_PROGRAMS)
+live-tests: $(LIVE_TESTS) $(LIVE_PROGRAMS) $(BUILD)/tests/live/heap_show
 
 demo:
 	@scripts/setup build test

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
 // holes allocates objects of many sizes, forgets all but every seventh, collects, says what the runtime
-// counts, and sleeps: a heap at rest with free pages, and free slots in the pages that are not.
+// counts, and rests: a heap with free pages, and free slots in the pages that are not.
 //
-//	holes [-mib N] [-seconds N] [-release]
+//	holes [-mib N] [-seconds N] [-release] [-unswept]
 package main
 
 import (
@@ -14,41 +14,79 @@ import (
 	"time"
 )
 
+// An object of 64 bytes that has pointers.
 type node struct {
 	next *node
-	data [3]uint64
+	data [7]uint64
 }
 
+const share = 64 << 10 // bytes of each size in a round
+
 var (
-	sizes = []int{8, 16, 48, 160, 512, 1000, 2048, 9000, 40000, 500000}
+	sizes = []int{16, 48, 160, 512, 1024, 2048, 8192, 40960, 524288}
 	kept  [][]byte
 	nodes []*node
+	spare []byte
 )
 
-func fill(bytes, keep int) {
-	for i, done := 0, 0; done < bytes; i++ {
-		object := make([]byte, sizes[i%len(sizes)])
-		for j := 0; j < len(object); j += 512 {
-			object[j] = 1
+// Allocates as many bytes, about the same of each size, and keeps a seventh, the size of which it returns.
+func fill(bytes int) (left int) {
+	count, most := 0, bytes/1000
+	kept, nodes = make([][]byte, 0, most), make([]*node, 0, most)
+	left = most * (24 + 8)
+	for done := 0; done < bytes; {
+		for _, size := range sizes {
+			for part := 0; part < share; part += size {
+				object, linked := make([]byte, size), &node{}
+				for i := 0; i < size; i += 512 {
+					object[i] = 1
+				}
+				done += size + 64
+				if count++; count%7 == 0 && len(kept) < most {
+					kept, nodes = append(kept, object), append(nodes, linked)
+					left += size + 64
+				}
+			}
 		}
-		linked := &node{}
-		if i%keep == 0 {
-			kept = append(kept, object)
-			nodes = append(nodes, linked)
-		}
-		done += len(object) + 32
 	}
+	return left
+}
+
+func spin(seconds float64) {
+	for start := time.Now(); time.Since(start).Seconds() < seconds; {
+	}
+}
+
+// A collection of which hardly anything is swept: who has the one P sweeps in passing only.
+func collectUnswept(seconds float64) {
+	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(100)
+	var stats debug.GCStats
+	debug.ReadGCStats(&stats)
+	for before := stats.NumGC; stats.NumGC == before; debug.ReadGCStats(&stats) {
+		spare = make([]byte, 40<<10)
+		spin(0.001)
+		runtime.Gosched()
+	}
+	fmt.Println("unswept")
+	spin(seconds)
 }
 
 func main() {
 	mib := flag.Int("mib", 64, "how much to allocate")
-	seconds := flag.Float64("seconds", 60, "how long to sleep")
+	seconds := flag.Float64("seconds", 60, "how long to rest")
 	release := flag.Bool("release", false, "give free memory back")
+	unswept := flag.Bool("unswept", false, "do not sweep what was collected, and spin")
 	flag.Parse()
 
 	// Nothing is collected on the way: what is forgotten leaves its holes at the end.
 	debug.SetGCPercent(-1)
-	fill(*mib<<20, 7)
+	left := fill(*mib << 20)
+	fmt.Printf("Kept=%d\n", left)
+	if *unswept {
+		collectUnswept(*seconds)
+		return
+	}
 	debug.SetGCPercent(100)
 	runtime.GC()
 	runtime.GC()
