@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ledger: where the resident memory of a process is. Joins what the kernel holds (mappings, page tables) with
+ * what the Go runtime believes of its pages (heap). Every resident byte is in one class; what the two sides
+ * leave over is a class of its own, so that the classes add up to the kernel's Rss.
+ *
+ * The process runs on meanwhile: the ledger is taken again until it moves little, and says by how much it moved.
+ */
+#ifndef GCTAP_LEDGER_H
+#define GCTAP_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gctap/failure.h"
+#include "gctap/heap.h"
+#include "gctap/target.h"
+#include "gctap/target_maps.h"
+
+enum ledger_class {
+	LEDGER_LIVE,	  /* objects that the last mark phase found reachable */
+	LEDGER_NEW,	  /* allocated since, or dead and not swept yet, or no telling which */
+	LEDGER_HOLES,	  /* free slots in spans in use, and what is behind the last slot */
+	LEDGER_HEAP,	  /* heap in use, where the spans could not be read: the three above together */
+	LEDGER_FREE,	  /* free pages that the runtime keeps */
+	LEDGER_RELEASED,  /* given back to the kernel, and resident all the same */
+	LEDGER_STACKS,	  /* manual spans: goroutine stacks, and the collector's work buffers */
+	LEDGER_METADATA,  /* of the runtime, outside the heap */
+	LEDGER_GLOBALS,	  /* the program's variables: data and bss of the executable */
+	LEDGER_FILES,	  /* text and read-only data of the executable, libraries, mapped files */
+	LEDGER_THREADS,	  /* stacks of threads */
+	LEDGER_C_HEAP,	  /* malloc: brk and arenas */
+	LEDGER_SHARED,	  /* shared memory, memfd, devices */
+	LEDGER_OTHER,	  /* anonymous memory of somebody else: mmap of the program or of C */
+	LEDGER_REMAINDER, /* what the kernel counts and no page was found for; negative: found, and not counted */
+	LEDGER_CLASSES,
+};
+
+/* "live", "new", ... as in JSON; and a phrase for people. */
+const char *ledger_class_name(enum ledger_class class);
+const char *ledger_class_phrase(enum ledger_class class);
+
+struct ledger {
+	int64_t bytes[LEDGER_CLASSES];	   /* resident; add up to rss */
+	uint64_t rss;			   /* smaps, summed over the mappings */
+	uint64_t moved;			   /* by how much Rss changed while the ledger was taken */
+	uint64_t swapped, lazy_free, huge; /* of all mappings; VALUE_UNKNOWN where the kernel does not say */
+	uint64_t released_huge;		   /* of LEDGER_RELEASED, in huge pages */
+	uint64_t heap_huge;		   /* of all heap pages, in huge pages */
+	uint64_t heap_lazy_free;	   /* LazyFree of the mappings that hold heap */
+	uint64_t file_clean;		   /* of LEDGER_FILES, what the kernel can drop at once */
+	uint64_t data_files;		   /* of LEDGER_FILES, mapped files that are no code */
+	uint64_t reserved;		   /* address space of the heap that no page was ever put behind */
+	bool by_pages;			   /* the heap could be read page by page; else why not: */
+	struct failure coarse;
+	bool cgo_or_unknown;	   /* anonymous memory that nothing names need not be the runtime's */
+	struct heap_snapshot heap; /* when by_pages */
+	unsigned attempts;
+	uint64_t nanoseconds; /* that the last attempt took */
+};
+
+/*
+ * @heap NULL: the runtime's side could not be opened, for the reason in @why; the ledger is coarser then. @counted:
+ * what the sum of the heap's classes should come from when it is (HeapInuse and so on are not split). The caller
+ * zeroes @ledger first and hands it in as often as he likes. -ESRCH: the process has ended; -EACCES.
+ */
+struct ledger_source {
+	const struct target *target;
+	struct heap *heap;
+	const struct failure *why;
+	bool cgo; /* the binary has C code, or it is not known */
+};
+int ledger_take(const struct ledger_source *source, struct ledger *ledger, struct failure *failure);
+void ledger_clear(struct ledger *ledger);
+
+#endif

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gctap/ledger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gctap/target_pages.h"
+
+#define ATTEMPTS_MAX  4u
+#define MOVED_SHARE   200u /* an attempt is good when Rss moved by less than a 200th meanwhile */
+#define GO_ARENA_BASE 0xc000000000ull
+#define GO_ARENA_END  0xe000000000ull /* where the runtime looks for arenas first, on 64 bit */
+
+static const struct {
+	const char *name, *phrase;
+} classes[LEDGER_CLASSES] = {
+	[LEDGER_LIVE] = { "live", "live at the last mark" },
+	[LEDGER_NEW] = { "new", "allocated since, or dead and not yet swept" },
+	[LEDGER_HOLES] = { "holes", "holes in spans in use" },
+	[LEDGER_HEAP] = { "heap", "heap" },
+	[LEDGER_FREE] = { "free", "free, kept by the runtime" },
+	[LEDGER_RELEASED] = { "released", "released, and resident all the same" },
+	[LEDGER_STACKS] = { "stacks", "goroutine stacks, work of the collector" },
+	[LEDGER_METADATA] = { "metadata", "runtime metadata" },
+	[LEDGER_GLOBALS] = { "globals", "the program's variables" },
+	[LEDGER_FILES] = { "files", "files: text, libraries, mapped data" },
+	[LEDGER_THREADS] = { "threads", "stacks of threads" },
+	[LEDGER_C_HEAP] = { "c_heap", "C heap (malloc)" },
+	[LEDGER_SHARED] = { "shared", "shared memory, devices" },
+	[LEDGER_OTHER] = { "other", "other anonymous memory, not Go's" },
+	[LEDGER_REMAINDER] = { "remainder", "not accounted for" },
+};
+
+const char *ledger_class_name(enum ledger_class class)
+{
+	return classes[class].name;
+}
+
+const char *ledger_class_phrase(enum ledger_class class)
+{
+	return classes[class].phrase;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t known(uint64_t value)
+{
+	return value == VALUE_UNKNOWN ? 0 : value;
+}
+
+/* ---- Pages of the heap ------------------------------------------------------------------------ */
+
+/* A walk over runs of the heap and, within them, over runs of the page tables. */
+struct walk {
+	struct ledger *ledger;
+	const struct heap_run *run;
+	uint64_t resident, huge; /* of the run */
+};
+
+static int take_pages(const struct pages_run *pages, void *context)
+{
+	struct walk *walk = context;
+	uint64_t bytes = pages->end - pages->start;
+
+	/* The zero page is in no Rss; the huge one shows as a page of a file. */
+	if (!(pages->state & PAGES_PRESENT) || pages->state & (PAGES_ZERO | PAGES_FILE))
+		return 0;
+	walk->resident += bytes;
+	if (pages->state & PAGES_HUGE)
+		walk->huge += bytes;
+	return 0;
+}
+
+/* What is resident of a span, as the span is made up: no telling which of its pages are not there. */
+static void add_span(struct ledger *ledger, const struct heap_run *run, uint64_t resident)
+{
+	uint64_t span_bytes = (uint64_t)run->span->pages * HEAP_PAGE_BYTES, live, fresh;
+	struct heap_span_use use;
+
+	heap_span_use(&ledger->heap, run->span, &use);
+	live = (uint64_t)((double)use.live * (double)resident / (double)span_bytes);
+	fresh = (uint64_t)((double)(use.since + use.dead + use.unknown) * (double)resident / (double)span_bytes);
+	ledger->bytes[LEDGER_LIVE] += (int64_t)live;
+	ledger->bytes[LEDGER_NEW] += (int64_t)fresh;
+	ledger->bytes[LEDGER_HOLES] += (int64_t)(resident - live - fresh);
+}
+
+static void add_run(struct ledger *ledger, const struct heap_run *run, uint64_t resident, uint64_t huge)
+{
+	ledger->heap_huge += huge;
+	switch (run->kind) {
+	case HEAP_PAGE_IN_USE:
+		if (run->span)
+			add_span(ledger, run, resident);
+		else
+			ledger->bytes[LEDGER_NEW] += (int64_t)resident;
+		break;
+	case HEAP_PAGE_MANUAL: ledger->bytes[LEDGER_STACKS] += (int64_t)resident; break;
+	case HEAP_PAGE_RESERVED:
+	case HEAP_PAGE_FREE: ledger->bytes[LEDGER_FREE] += (int64_t)resident; break;
+	default: ledger->bytes[LEDGER_RELEASED] += (int64_t)resident; ledger->released_huge += huge;
+	}
+}
+
+/* All pages of the heap's chunks; @resident: the sum of what is there. */
+static int add_heap(struct ledger *ledger, int pagemap, uint64_t *resident)
+{
+	struct heap_cursor cursor = { 0 };
+	struct heap_run run;
+	int error = 0;
+
+	while (!error && heap_next_run(&ledger->heap, &cursor, &run)) {
+		struct walk walk = { .ledger = ledger, .run = &run };
+
+		error = target_pages_each(pagemap, run.address, run.address + run.pages * HEAP_PAGE_BYTES,
+					  PAGES_FILE | PAGES_HUGE | PAGES_ZERO, take_pages, &walk);
+		add_run(ledger, &run, walk.resident, walk.huge);
+		*resident += walk.resident;
+	}
+	return error;
+}
+
+/* ---- Mappings --------------------------------------------------------------------------------- */
+
+static bool holds_heap(const struct ledger *ledger, const struct mapping *mapping)
+{
+	size_t low = 0, high = ledger->heap.nr_chunks;
+
+	if (!ledger->by_pages)
+		return mapping->start >= GO_ARENA_BASE && mapping->end <= GO_ARENA_END;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ledger->heap.chunks[middle].address + HEAP_CHUNK_BYTES <= mapping->start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < ledger->heap.nr_chunks && ledger->heap.chunks[low].address < mapping->end;
+}
+
+/* Memory without a name: with C code in the process, it can be anybody's. */
+static enum ledger_class anonymous_class(const struct ledger *ledger)
+{
+	return ledger->cgo_or_unknown ? LEDGER_OTHER : LEDGER_METADATA;
+}
+
+static enum ledger_class class_of(const struct ledger *ledger, const struct mapping *mapping)
+{
+	switch (mapping->kind) {
+	case MAPPING_GO:
+		if (mapping->go_name == MAPPING_GO_OS_THREAD_STACK)
+			return LEDGER_THREADS;
+		return mapping->go_name == MAPPING_GO_HEAP || mapping->go_name == MAPPING_GO_HEAP_RESERVATION
+			       ? LEDGER_HEAP
+			       : LEDGER_METADATA;
+	case MAPPING_EXE_DATA:
+	case MAPPING_EXE_BSS: return LEDGER_GLOBALS;
+	case MAPPING_EXE_TEXT:
+	case MAPPING_EXE_RODATA:
+	case MAPPING_LIBRARY:
+	case MAPPING_LIBRARY_BSS:
+	case MAPPING_FILE:
+	case MAPPING_KERNEL: return LEDGER_FILES;
+	case MAPPING_SHMEM:
+	case MAPPING_HUGETLB_PAGES:
+	case MAPPING_DEVICE: return LEDGER_SHARED;
+	case MAPPING_BRK:
+	case MAPPING_MALLOC:
+	case MAPPING_MALLOC_ARENA: return LEDGER_C_HEAP;
+	case MAPPING_STACK:
+	case MAPPING_THREAD_STACK: return LEDGER_THREADS;
+	case MAPPING_NAMED: return LEDGER_OTHER;
+	default: return anonymous_class(ledger);
+	}
+}
+
+static void add_mapping(struct ledger *ledger, const struct mapping *mapping, uint64_t *heap_rss)
+{
+	uint64_t rss = known(mapping->memory.rss);
+	enum ledger_class class = class_of(ledger, mapping);
+
+	if (holds_heap(ledger, mapping) &&
+	    (class == LEDGER_HEAP || mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_RESERVED)) {
+		*heap_rss += rss;
+		ledger->heap_lazy_free += known(mapping->memory.lazy_free);
+		ledger->reserved += mapping->end - mapping->start - rss;
+		return;
+	}
+	ledger->bytes[class] += (int64_t)rss;
+	if (class != LEDGER_FILES)
+		return;
+	ledger->file_clean += known(mapping->memory.shared_clean) + known(mapping->memory.private_clean);
+	if (mapping->kind == MAPPING_FILE)
+		ledger->data_files += rss;
+}
+
+static void add_mappings(struct ledger *ledger, const struct target_maps *maps, uint64_t *heap_rss)
+{
+	for (size_t i = 0; i < maps->nr; i++)
+		add_mapping(ledger, &maps->mappings[i], heap_rss);
+	ledger->rss = known(maps->total.rss);
+	ledger->swapped = maps->total.swap;
+	ledger->lazy_free = maps->total.lazy_free;
+	ledger->huge = maps->total.anonymous_huge;
+}
+
+/* ---- One attempt ------------------------------------------------------------------------------ */
+
+static void start(struct ledger *ledger, const struct ledger_source *source)
+{
+	struct heap_snapshot heap = ledger->heap;
+	unsigned attempts = ledger->attempts;
+
+	memset(ledger, 0, sizeof(*ledger));
+	ledger->heap = heap;
+	ledger->attempts = attempts + 1;
+	ledger->cgo_or_unknown = source->cgo;
+}
+
+static void read_heap(struct ledger *ledger, const struct ledger_source *source)
+{
+	if (!source->heap) {
+		ledger->coarse = *source->why;
+		return;
+	}
+	ledger->by_pages = !heap_read(source->heap, &ledger->heap, &ledger->coarse);
+}
+
+static int attempt(const struct ledger_source *source, struct ledger *ledger)
+{
+	uint64_t begun = now_ns(), heap_rss = 0, heap_resident = 0;
+	struct target_rss_sums sums;
+	struct target_maps *maps;
+	int error, pagemap = target_pagemap_open(source->target->pid);
+
+	if (pagemap < 0)
+		return pagemap;
+	start(ledger, source);
+	read_heap(ledger, source);
+	error = target_maps_read_sums(source->target, &maps, &sums);
+	if (!error) {
+		add_mappings(ledger, maps, &heap_rss);
+		if (ledger->by_pages)
+			error = add_heap(ledger, pagemap, &heap_resident);
+		else
+			ledger->bytes[LEDGER_HEAP] += (int64_t)heap_rss;
+		if (ledger->by_pages)
+			ledger->bytes[LEDGER_REMAINDER] = (int64_t)(heap_rss - heap_resident);
+		ledger->moved = sums.mappings > sums.rollup ? sums.mappings - sums.rollup : sums.rollup - sums.mappings;
+		target_maps_free(maps);
+	}
+	close(pagemap);
+	ledger->nanoseconds = now_ns() - begun;
+	return error;
+}
+
+static bool good_enough(const struct ledger *ledger)
+{
+	int64_t remainder = ledger->bytes[LEDGER_REMAINDER];
+
+	return ledger->moved <= ledger->rss / MOVED_SHARE &&
+	       (uint64_t)(remainder < 0 ? -remainder : remainder) <= ledger->rss / MOVED_SHARE;
+}
+
+int ledger_take(const struct ledger_source *source, struct ledger *ledger, struct failure *failure)
+{
+	int error;
+
+	ledger->attempts = 0;
+	do {
+		error = attempt(source, ledger);
+	} while (!error && !good_enough(ledger) && ledger->attempts < ATTEMPTS_MAX);
+	if (error == -EACCES || error == -EPERM)
+		return failure_set(failure, error,
+				   "not permitted to read the memory of process %d: CAP_SYS_PTRACE is missing (run as "
+				   "root, or grant it)",
+				   source->target->pid);
+	if (error == -ESRCH || error == -ENOENT)
+		return failure_set(failure, error, "process %d has ended", source->target->pid);
+	return error ? failure_set(failure, error, "cannot read the memory of process %d: %s", source->target->pid,
+				   strerror(-error))
+		     : 0;
+}
+
+void ledger_clear(struct ledger *ledger)
+{
+	heap_snapshot_clear(&ledger->heap);
+}
