@@ -106,8 +106,7 @@ bool kilobytes_parse(const char *text, uint64_t *bytes)
 	uint64_t kilobytes;
 
 	text += strspn(text, " \t");
-	/* Not the largest number either: it says that nothing is known. */
-	if (!number_take(&text, 10, &kilobytes) || strcmp(text, " kB") != 0 || kilobytes >= UINT64_MAX >> 10)
+	if (!number_take(&text, 10, &kilobytes) || strcmp(text, " kB") != 0 || kilobytes > UINT64_MAX >> 10)
 		return false;
 	*bytes = kilobytes << 10;
 	return true;

@@ -51,6 +51,7 @@ static void test_path(void **state)
 	check_path("0::/new\n4:cpu,memory,pids:/old\n", 1, "/old");
 	check_path("4:memory:/old\n0::/new\n", 1, "/old");
 	check_path("4:memory2,xmemory:/old\n0::/new\n", 2, "/new");
+	check_path("3::/x\n", 0, "");
 	/* A cgroup that calls itself so is none. */
 	check_path("1:name=memory:/a:memory:/b\n", 0, "");
 	check_path("0::/a b\\n (deleted)\n", 2, "/a b\\n (deleted)");
@@ -220,6 +221,7 @@ static void test_tightest(void **state)
 	struct cgroup_memory *memory;
 
 	(void)state;
+	put("", "cgroup.procs", "");
 	put("", "cgroup.type", "domain\n"); /* what is mounted is not the root */
 	put("", "memory.max", "1000000\n");
 	put("a", "memory.current", "1\n");
@@ -228,6 +230,11 @@ static void test_tightest(void **state)
 	assert_int_equal(memory->tightest, 1000000);
 	assert_true(in_root(memory->tightest_directory, ""));
 	assert_false(memory->saw_root);
+	free(memory);
+	put("a", "memory.max", "999999\n");
+	memory = read_directory(2, "a");
+	assert_int_equal(memory->tightest, 999999);
+	assert_true(in_root(memory->tightest_directory, "/a"));
 	free(memory);
 	/* The nearest of those that are the same. */
 	put("a", "memory.max", "1000000\n");

@@ -255,6 +255,8 @@ static void test_truncated(void **state)
 			assert_true(memory->rss == rss[i] || memory->rss == VALUE_UNKNOWN);
 			assert_true(i || memory->anonymous_huge == 8192 * KIB || !value_known(memory->anonymous_huge));
 			assert_true(i || maps->mappings[i].thp_eligible != 0);
+			assert_true(i || !maps->mappings[i].flags_known ||
+				    maps->mappings[i].flags == (MAPPING_ACCOUNTED | MAPPING_HUGEPAGE));
 		}
 		assert_true(maps->malformed <= 1);
 		target_maps_free(maps);
@@ -310,7 +312,7 @@ static void test_numbers(void **state)
 {
 	struct target_maps *maps = parse_text("1000-2000 r--p 0 00:00 0 \n"
 					      "Rss: 18014398509481984 kB\n" /* times 1024: 2^64 */
-					      "Pss: 18014398509481983 kB\n" /* the largest is the mark of the unknown */
+					      "Pss: 18014398509481983 kB\n"
 					      "Swap: 18014398509481982 kB\n"
 					      "Locked: -4 kB\n"
 					      "Anonymous: 4 MB\n"
@@ -327,6 +329,7 @@ static void test_numbers(void **state)
 	assert_int_equal(maps->nr, 2);
 	assert_false(value_known(memory->rss));
 	assert_int_equal(maps->incomplete, 2);
+	assert_int_equal(memory->pss, UINT64_MAX - 1023);
 	assert_true(value_known(memory->swap));
 	assert_false(value_known(memory->locked));
 	assert_false(value_known(memory->anonymous));
@@ -335,7 +338,7 @@ static void test_numbers(void **state)
 	assert_int_equal(maps->mappings->thp_eligible, -1);
 	assert_int_equal(maps->mappings->flags, MAPPING_GROWS_DOWN);
 	/* Sums stay numbers. */
-	assert_true(value_known(maps->total.swap));
+	assert_int_equal(maps->total.swap, VALUE_UNKNOWN - 1);
 	assert_int_equal(maps->malformed, 0);
 	target_maps_free(maps);
 }
@@ -434,11 +437,13 @@ static void test_kinds_of_cgo_program(void **state)
 		{ "7f1004001000-7f1004801000 rw-p 00000000 00:00 0 ", MAPPING_THREAD_STACK, true },
 		{ "7f1004801000-7f1004802000 ---p 00000000 00:00 0 ", MAPPING_RESERVED, false },
 		{ "7f1004802000-7f1005001000 rw-p 00000000 00:00 0 ", MAPPING_THREAD_STACK, true },
-		/* Not at a multiple of 64 MiB; at one, but with nothing reserved behind; full. */
+		/* Not at a multiple of 64 MiB; at one, but with nothing or too little reserved behind; full. */
 		{ "7f1009000000-7f1009021000 rw-p 00000000 00:00 0 ", MAPPING_ANONYMOUS, false },
 		{ "7f1009021000-7f100c000000 ---p 00000000 00:00 0 ", MAPPING_RESERVED, false },
 		{ "7f1010000000-7f1010021000 rw-p 00000000 00:00 0 ", MAPPING_ANONYMOUS, false },
-		{ "7f1014000000-7f1018000000 rw-p 00000000 00:00 0 ", MAPPING_MALLOC_ARENA, true },
+		{ "7f1014000000-7f1014021000 rw-p 00000000 00:00 0 ", MAPPING_ANONYMOUS, false },
+		{ "7f1014021000-7f1017fff000 ---p 00000000 00:00 0 ", MAPPING_RESERVED, false },
+		{ "7f1018000000-7f101c000000 rw-p 00000000 00:00 0 ", MAPPING_MALLOC_ARENA, true },
 		{ "7f1100000000-7f1100100000 rw-s 00000000 00:01 9 /memfd:x (deleted)", MAPPING_SHMEM, false },
 		{ "7f1100100000-7f1100200000 rw-s 00000000 00:01 8 /dev/zero (deleted)", MAPPING_SHMEM, false },
 		{ "7f1100200000-7f1100300000 rw-s 00000000 00:01 7 /SYSV00000000 (deleted)", MAPPING_SHMEM, false },
@@ -800,6 +805,7 @@ static void test_sums(void **state)
 	struct target_rss_sums sums;
 	struct target_maps *maps = NULL;
 	struct target *target;
+	siginfo_t ended;
 	pid_t pid;
 
 	(void)state;
@@ -822,8 +828,13 @@ static void test_sums(void **state)
 				 maps->total.private_dirty,
 			 maps->total.rss);
 	target_maps_free(maps);
+	/* A zombie, then nothing. */
+	kill(pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
+	assert_int_equal(target_maps_read(target, TARGET_MAPS_PLACES, &maps), -ESRCH);
+	assert_int_equal(target_maps_read_sums(target, &maps, &sums), -ESRCH);
 	child_end(pid);
-	assert_true(target_maps_read_sums(target, &maps, &sums) < 0);
+	assert_int_equal(target_maps_read_sums(target, &maps, &sums), -ESRCH);
 	assert_int_equal(target_maps_read(target, TARGET_MAPS_MEMORY, &maps), -ESRCH);
 	target_close(target);
 	unregion(memory, 32 * MIB);

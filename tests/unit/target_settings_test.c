@@ -202,9 +202,11 @@ static void child_end(pid_t pid)
 static void test_environment_of_process(void **state)
 {
 	struct target_environment environment = { 0 };
+	FILE *directory = fopen("/", "re"); /* reading it fails */
 	pid_t pid = child_with(NULL);
 
 	(void)state;
+	assert_non_null(directory);
 	/* Until its exec the child has ours. */
 	for (int i = 0; i < 500 && !environment.gogc.set; i++) {
 		usleep(5000);
@@ -216,6 +218,9 @@ static void test_environment_of_process(void **state)
 	assert_int_equal(target_environment_read(pid, &environment), -ESRCH);
 	assert_false(environment.known);
 	assert_false(environment.gogc.set);
+	assert_int_equal(target_environment_parse(directory, &environment), -EISDIR);
+	assert_false(environment.known);
+	fclose(directory);
 }
 
 /* ---- Counters ------------------------------------------------------------------------------- */
@@ -249,7 +254,7 @@ static void test_status(void **state)
 	assert_int_equal(status.hugetlb, 0);
 	/* An old kernel's, a name that tries, a text that is cut. */
 	status = status_of(
-		"Name:\tVmRSS:\t5 kB\nName:\t\\nVmRSS: 7 kB\nVmPTE:\t44\nVmSwap: 4 kB x\nThreads:\t-1\nVmHWM:\t 12");
+		"Name:\tVmRSS:\t5 kB\nName:\t\\nVmRSS: 7 kB\nVmPTE:\t44\nVmSwap: 4 kB x\nVmHWM:\t 12\nThreads:\t1");
 	assert_false(value_known(status.vm_rss) || value_known(status.vm_pte) || value_known(status.vm_swap) ||
 		     value_known(status.threads) || value_known(status.vm_hwm) || value_known(status.rss_anon));
 	assert_int_equal(status.thp_enabled, -1);
