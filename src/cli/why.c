@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "cli.h"
+#include "gctap/ledger.h"
+#include "gctap/target_memory.h"
+#include "gctap/verdict.h"
+#include "session/binary.h"
+
+enum { KEY_JSON = 256 };
+
+struct options {
+	pid_t pid;
+	bool json;
+};
+
+/* All that is known of the process. */
+struct inquiry {
+	struct target *target;
+	struct binary *binary;
+	struct heap *heap;
+	struct failure no_heap; /* why not */
+	struct ledger ledger;
+	struct cgroup_memory cgroup;
+	struct target_environment environment;
+	struct target_status status;
+	struct thp_setting thp;
+	bool has_cgroup, has_environment, has_status;
+	struct verdict verdicts[VERDICTS_MAX];
+	unsigned nr_verdicts;
+};
+
+static const struct argp_option argp_options[] = {
+	{ "pid", 'p', "PID", 0, "the process", 0 },
+	{ "json", KEY_JSON, NULL, 0, "as one JSON object", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case 'p': options->pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p"); break;
+	case KEY_JSON: options->json = true; break;
+	case ARGP_KEY_ARG: argp_error(state, "'%s'? The process is given as -p PID", text); break;
+	case ARGP_KEY_END:
+		if (!options->pid)
+			argp_error(state, "which process? -p PID");
+		break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	argp_options,
+	parse,
+	"-p PID",
+	"Where the resident memory of a Go process is: what the runtime believes of every page, joined with what the "
+	"kernel holds of it, and why it is as much.\v"
+	"Reads only: /proc and the process's memory; nothing is attached, the process is not stopped. Needs root, or "
+	"CAP_SYS_PTRACE. Exit status: 0 done, 2 it could not be run.",
+	NULL,
+	NULL,
+	NULL
+};
+
+/* The heap's side may fail: the ledger is coarser then, and says why. */
+static void open_heap(struct inquiry *inquiry)
+{
+	struct binary *binary = inquiry->binary;
+	uint64_t address, offset;
+
+	if (!binary->gobin) {
+		failure_set(&inquiry->no_heap, -ENOEXEC, "no Go program");
+		return;
+	}
+	if (binary_solve_scavenge(binary, &inquiry->no_heap))
+		return;
+	if (target_mapping(inquiry->target, &address, &offset)) {
+		failure_set(&inquiry->no_heap, -ENOENT, "the executable is not mapped");
+		return;
+	}
+	if (heap_open(inquiry->target, binary->gobin, binary_bias(binary, address, offset), &binary->scavenge,
+		      &inquiry->heap, &inquiry->no_heap))
+		inquiry->heap = NULL;
+}
+
+/* Anonymous memory without a name is the runtime's only when nobody else can have mapped it. */
+static bool has_c(const struct inquiry *inquiry)
+{
+	struct gobin_build build;
+
+	if (!inquiry->binary->gobin)
+		return true;
+	gobin_build(inquiry->binary->gobin, &build);
+	return build.cgo != GOBIN_NO;
+}
+
+static int inquire(const struct options *options, struct inquiry *inquiry, struct failure *failure)
+{
+	struct ledger_source source = { .why = &inquiry->no_heap };
+	struct verdict_signals signals = { .ledger = &inquiry->ledger };
+	int error = target_open(options->pid, &inquiry->target, failure);
+
+	if (!error)
+		error = binary_open(inquiry->target->exe_fd, inquiry->target->exe, inquiry->target->exe_path, false,
+				    &inquiry->binary, failure);
+	if (error)
+		return error;
+	open_heap(inquiry);
+	source.target = inquiry->target;
+	source.heap = inquiry->heap;
+	source.cgo = has_c(inquiry);
+	error = ledger_take(&source, &inquiry->ledger, failure);
+	if (error)
+		return error;
+	inquiry->has_cgroup = !cgroup_memory_read(options->pid, &inquiry->cgroup);
+	inquiry->has_environment = !target_environment_read(options->pid, &inquiry->environment);
+	inquiry->has_status = !target_status_read(options->pid, &inquiry->status);
+	thp_setting_read(&inquiry->thp);
+	signals.cgroup = inquiry->has_cgroup ? &inquiry->cgroup : NULL;
+	signals.environment = inquiry->has_environment ? &inquiry->environment : NULL;
+	signals.status = inquiry->has_status ? &inquiry->status : NULL;
+	signals.thp = &inquiry->thp;
+	inquiry->nr_verdicts = verdict_judge(&signals, inquiry->verdicts);
+	return 0;
+}
+
+static double mb(int64_t bytes)
+{
+	return (double)bytes / (1 << 20);
+}
+
+static void print_remark(const struct ledger *ledger, enum ledger_class class)
+{
+	const struct heap_counters *counters = &ledger->heap.counters;
+	int64_t in_use = ledger->bytes[LEDGER_LIVE] + ledger->bytes[LEDGER_NEW] + ledger->bytes[LEDGER_HOLES];
+
+	if (class == LEDGER_HEAP)
+		printf("  not told apart: %s", ledger->coarse.text);
+	if (class == LEDGER_NEW && counters->percent_goal.known)
+		printf("  goes at the next cycle (goal %.1f MB)", mb((int64_t)counters->percent_goal.value));
+	if (class == LEDGER_HOLES && in_use > 0)
+		printf("  spans are %.0f %% occupied",
+		       100.0 * (double)(in_use - ledger->bytes[LEDGER_HOLES]) / (double)in_use);
+	if (class == LEDGER_RELEASED && ledger->released_huge)
+		printf("  %.1f MB in huge pages", mb((int64_t)ledger->released_huge));
+	if (class == LEDGER_FILES)
+		printf("  %.1f MB clean: the kernel can take them", mb((int64_t)ledger->file_clean));
+}
+
+static void print_container(const struct inquiry *inquiry)
+{
+	const struct cgroup_memory *cgroup = &inquiry->cgroup;
+
+	if (!inquiry->has_cgroup || !value_known(cgroup->current))
+		return;
+	printf("\nContainer: %.1f MB charged", mb((int64_t)cgroup->current));
+	if (value_known(cgroup->tightest) && cgroup->tightest != CGROUP_NO_LIMIT)
+		printf(" of %.1f MB", mb((int64_t)cgroup->tightest));
+	if (value_known(cgroup->stat.anon))
+		printf("; anonymous %.1f MB", mb((int64_t)cgroup->stat.anon));
+	if (value_known(cgroup->stat.file))
+		printf(", page cache %.1f MB", mb((int64_t)cgroup->stat.file));
+	if (value_known(cgroup->working_set))
+		printf(", working set %.1f MB", mb((int64_t)cgroup->working_set));
+	putchar('\n');
+}
+
+static void print_text(const struct inquiry *inquiry)
+{
+	const struct ledger *ledger = &inquiry->ledger;
+
+	printf("%d (%s): %s, %s\n", inquiry->target->pid, inquiry->target->comm, inquiry->binary->path,
+	       inquiry->binary->version[0] ? inquiry->binary->version : "Go version unknown");
+	printf("Resident %.1f MB =\n", mb((int64_t)ledger->rss));
+	for (unsigned i = 0; i < LEDGER_CLASSES; i++) {
+		if (!ledger->bytes[i])
+			continue;
+		printf("  %10.1f MB  %-42s", mb(ledger->bytes[i]), ledger_class_phrase(i));
+		print_remark(ledger, i);
+		putchar('\n');
+	}
+	if (ledger->moved)
+		printf("  (Rss changed by %.1f MB while it was looked at)\n", mb((int64_t)ledger->moved));
+	print_container(inquiry);
+	for (unsigned i = 0; i < inquiry->nr_verdicts; i++) {
+		const struct verdict *verdict = &inquiry->verdicts[i];
+
+		printf("\n%s%s\n", i ? "" : "Verdict: ", verdict->evidence);
+		if (verdict->advice)
+			printf("  %s\n", verdict->advice);
+	}
+}
+
+static json_t *number(uint64_t value)
+{
+	return value_known(value) ? json_integer((json_int_t)value) : json_null();
+}
+
+static json_t *heap_number(const struct heap_number *value)
+{
+	return value->known ? json_integer((json_int_t)value->value) : json_null();
+}
+
+static json_t *json_classes(const struct ledger *ledger)
+{
+	json_t *classes = json_object();
+
+	for (unsigned i = 0; i < LEDGER_REMAINDER; i++)
+		json_object_set_new(classes, ledger_class_name(i), json_integer(ledger->bytes[i]));
+	return classes;
+}
+
+static json_t *json_heap(const struct ledger *ledger)
+{
+	const struct heap_counters *counters = &ledger->heap.counters;
+
+	if (!ledger->by_pages)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "in_use_bytes", (json_int_t)counters->in_use,
+			 "free_bytes", (json_int_t)counters->free, "released_bytes", (json_int_t)counters->released,
+			 "memory_limit_bytes", heap_number(&counters->memory_limit), "mapped_ready_bytes",
+			 heap_number(&counters->mapped_ready), "gogc_goal_bytes", heap_number(&counters->percent_goal),
+			 "gogc", heap_number(&counters->gc_percent), "free_difference_bytes",
+			 (json_int_t)ledger->heap.difference.free);
+}
+
+static json_t *json_verdicts(const struct inquiry *inquiry)
+{
+	json_t *verdicts = json_array();
+
+	for (unsigned i = 0; i < inquiry->nr_verdicts; i++) {
+		const struct verdict *verdict = &inquiry->verdicts[i];
+
+		json_array_append_new(verdicts, json_pack("{s:s, s:I, s:s, s:s?, s:b}", "name", verdict->name, "bytes",
+							  (json_int_t)verdict->bytes, "evidence", verdict->evidence,
+							  "advice", verdict->advice, "leak", verdict->leak));
+	}
+	return verdicts;
+}
+
+static json_t *json_container(const struct inquiry *inquiry)
+{
+	const struct cgroup_memory *cgroup = &inquiry->cgroup;
+
+	if (!inquiry->has_cgroup)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "current_bytes", number(cgroup->current), "limit_bytes",
+			 cgroup->tightest == CGROUP_NO_LIMIT ? json_null() : number(cgroup->tightest), "anon_bytes",
+			 number(cgroup->stat.anon), "file_bytes", number(cgroup->stat.file), "slab_bytes",
+			 number(cgroup->stat.slab), "working_set_bytes", number(cgroup->working_set));
+}
+
+static int print_json(const struct inquiry *inquiry)
+{
+	const struct ledger *ledger = &inquiry->ledger;
+	json_t *json = json_pack(
+		"{s:s, s:i, s:s?, s:I, s:I, s:I, s:o, s:o, s:o}", "type", "why", "pid", (int)inquiry->target->pid,
+		"go_version", inquiry->binary->version[0] ? inquiry->binary->version : NULL, "rss_bytes",
+		(json_int_t)ledger->rss, "remainder_bytes", (json_int_t)ledger->bytes[LEDGER_REMAINDER], "moved_bytes",
+		(json_int_t)ledger->moved, "classes", json_classes(ledger), "verdicts", json_verdicts(inquiry),
+		"container", json_container(inquiry));
+	int error;
+
+	if (!json)
+		return -ENOMEM;
+	json_object_set_new(json, "heap", json_heap(ledger));
+	json_object_set_new(json, "by_pages", json_boolean(ledger->by_pages));
+	json_object_set_new(json, "coarse_because", ledger->by_pages ? json_null() : json_string(ledger->coarse.text));
+	json_object_set_new(json, "lazy_free_bytes", number(ledger->lazy_free));
+	json_object_set_new(json, "huge_bytes", number(ledger->huge));
+	json_object_set_new(json, "swap_bytes", number(ledger->swapped));
+	json_object_set_new(json, "released_huge_bytes", json_integer((json_int_t)ledger->released_huge));
+	json_object_set_new(json, "taken_ns", json_integer((json_int_t)ledger->nanoseconds));
+	json_object_set_new(json, "attempts", json_integer(ledger->attempts));
+	error = json_dumpf(json, stdout, JSON_COMPACT) ? -EIO : 0;
+	json_decref(json);
+	putchar('\n');
+	return error;
+}
+
+int command_why(int argc, char **argv)
+{
+	static struct inquiry inquiry;
+	struct options options = { 0 };
+	struct failure failure = { "" };
+	int error;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	error = inquire(&options, &inquiry, &failure);
+	if (!error && options.json)
+		error = print_json(&inquiry);
+	else if (!error)
+		print_text(&inquiry);
+	if (!error && (fflush(stdout) || ferror(stdout)))
+		error = failure_set(&failure, -EIO, "cannot write the result");
+	ledger_clear(&inquiry.ledger);
+	heap_free(inquiry.heap);
+	if (inquiry.binary)
+		binary_free(inquiry.binary);
+	target_close(inquiry.target);
+	return error ? cli_trouble(&failure) : EXIT_YES;
+}
