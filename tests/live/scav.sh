@@ -162,6 +162,9 @@ case_the_background_work_is_what_the_kernel_was_asked_for() {
 	same "calls that are missing" '[0,0]' \
 		"$(jq -c 'select(.type == "totals") | [.madvise_calls_lost, .madvise_events_dropped]' calls.json)"
 	same "records with unknown work" 0 "$(scavenges trace.json | jq -s 'map(select(.released_bytes == null)) | length')"
+	scavenges trace.json | jq -r 'select(.forced | not) | "\(.released_background_bytes / 1024 | floor)"' >records
+	same "work in the lines" "$(paste -sd ' ' records)" \
+		"$(scavenges trace.json | jq -r .text | sed -nE 's/^scav ([0-9]+ )?([0-9]+) KiB work.*/\2/p' | paste -sd ' ')"
 	lines=$(scavenges trace.json | jq -s 'map(.released_background_bytes // 0) | add')
 	read -r asked late < <(scavenges trace.json | jq -s 'last.ktime_ns' | jq -rs --slurpfile calls calls.json '
 		.[0] as $until
