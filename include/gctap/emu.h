@@ -48,7 +48,7 @@ struct emu_options {
 	struct image *image;
 	uint64_t symbolic_start, symbolic_end; /* addresses whose content only the process knows */
 	uint64_t instructions_max;	       /* of all runs together */
-	uint64_t nanoseconds_max;	       /* likewise */
+	uint64_t nanoseconds_max;	       /* of this thread's CPU time since emu_new(), likewise */
 	struct emu_hooks hooks;
 };
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/mman.h>
 
 #include "elf_builder.h"
@@ -831,6 +832,14 @@ static void time_ends_a_run(void **unused)
 	assert_int_equal(emu_new(&options, &run.emu, &failure), 0);
 	assert_int_equal(emu_run(run.emu, CODE_ADDRESS, NULL, &failure), -ETIME);
 	assert_non_null(strstr(failure.text, "gave up after 3 ms"));
+	emu_free(run.emu);
+
+	/* Time that others had does not count. */
+	options.instructions_max = 100;
+	assert_int_equal(emu_new(&options, &run.emu, &failure), 0);
+	usleep(20000);
+	assert_int_equal(emu_run(run.emu, CODE_ADDRESS, NULL, &failure), -ETIME);
+	assert_non_null(strstr(failure.text, "gave up after 100 instructions"));
 	emu_free(run.emu);
 	free_image();
 }
