@@ -43,6 +43,12 @@ struct gctap_madvise_range {
 	__u32 reserved;
 };
 
+/*
+ * For limit_address: the program has a limit, but it is not known where. With any load
+ * bias this is no address of a user: it cannot be read, and so the cause is unknown.
+ */
+#define GCTAP_MADVISE_LIMIT_NOT_FOUND (1ull << 62)
+
 /* What user space tells of one process. Addresses of variables are of 8 bytes each; 0: this version has none. */
 struct gctap_madvise_process {
 	__u64 start_code; /* lowest p_vaddr of an executable PT_LOAD: load bias = mm->start_code - this */

@@ -65,6 +65,7 @@ int madvise_plan(struct image *image, struct gobin *gobin, struct gctap_madvise_
 	const struct gobin_moduledata *module;
 	struct gobin_function function;
 	struct recipe_limit limit;
+	int error;
 
 	memset(plan, 0, sizeof(*plan));
 	if (!gobin)
@@ -77,9 +78,12 @@ int madvise_plan(struct image *image, struct gobin *gobin, struct gctap_madvise_
 	plan->text_end = module->etext;
 	plan->madvise = (struct gctap_madvise_range){ .start = function.entry, .end = function.end };
 	add_functions(gobin, plan);
-	if (!recipe_memory_limit(gobin, &limit, NULL)) {
+	error = recipe_memory_limit(gobin, &limit, NULL);
+	if (!error) {
 		plan->limit_address = limit.memory_limit;
 		plan->mapped_ready_address = limit.mapped_ready;
+	} else if (error != -ENOENT) {
+		plan->limit_address = GCTAP_MADVISE_LIMIT_NOT_FOUND;
 	}
 	return 0;
 }

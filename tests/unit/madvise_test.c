@@ -522,6 +522,31 @@ static void functions_of_a_plan(void **unused)
 	}
 }
 
+/* There is a limit, but not to be found: then nobody knows what it was, and it is not said to be growth. */
+static void limit_that_is_not_found(void **unused)
+{
+	static const struct go_function functions[] = {
+		{ "runtime.madvise", GO_TEXT, "sys.s", 1 },
+		{ "runtime.gcControllerCommit", GO_TEXT + 32, "mgcpacer.go", 1 },
+		{ "runtime.(*gcControllerState).memoryLimitHeapGoal", GO_TEXT + 64, "mgcpacer.go", 2 },
+	};
+	static const uint8_t code[96] = { 0xc3 };
+	struct go_program program = {
+		.form = PCLNTAB_GO120, .functions = functions, .nr_functions = 3, .code = code, .code_size = 96
+	};
+	struct gctap_madvise_process plan;
+	struct image *image;
+	struct gobin *gobin;
+	uint8_t *file = open_program(&program, &image, &gobin);
+
+	(void)unused;
+	assert_int_equal(madvise_plan(image, gobin, &plan, NULL), 0);
+	assert_true(plan.limit_address == GCTAP_MADVISE_LIMIT_NOT_FOUND);
+	gobin_close(gobin);
+	image_close(image);
+	free(file);
+}
+
 static void program_without_madvise(void **unused)
 {
 	static const struct go_function functions[] = { { "main.main", GO_TEXT, "main.go", 1 } };
@@ -612,6 +637,7 @@ int main(void)
 		cmocka_unit_test(single_calls),
 		cmocka_unit_test(no_go_program),
 		cmocka_unit_test(functions_of_a_plan),
+		cmocka_unit_test(limit_that_is_not_found),
 		cmocka_unit_test(program_without_madvise),
 		cmocka_unit_test(plans_of_programs),
 	};
