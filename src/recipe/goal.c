@@ -15,7 +15,7 @@
 #define METHOD_PREFIX	 "runtime.(*gcControllerState)."
 #define INSTRUCTIONS_MAX 500u
 #define NANOSECONDS_MAX	 2000000000u /* the search in front of the run counts, too */
-#define FIELDS_BYTES	 4096u /* the controller is far smaller than this in every version */
+#define FIELDS_BYTES	 4096u	     /* the controller is far smaller than this in every version */
 #define READS_MAX	 5u
 
 enum { RAX = 0 };
