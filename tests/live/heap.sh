@@ -67,7 +67,7 @@ case_dead_objects_in_spans_that_were_not_swept() {
 case_a_program_that_never_rests() {
 	local i
 	need_show
-	start spin -seconds 60
+	start spin -seconds "$LASTING"
 	await says /proc/$PID/comm spin
 	for i in 1 2 3 4 5; do
 		read_heap

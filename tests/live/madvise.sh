@@ -213,10 +213,11 @@ case_cause_not_go() {
 }
 
 case_cause_not_go_at_a_high_rate() {
-	account cgoadvise -storm 100000 -pages 1
+	local released calls=$((100000 / PATIENCE))
+	account cgoadvise -storm "$calls" -pages 1
 	info "$(grep calls_per_second out)"
 	released=$(totals_of sums.json | awk '$1 == "MADV_DONTNEED" && $2 == "not_go" { print $3 }')
-	matches "calls of C" '^30000[012]$' "$released"
+	((released >= 3 * calls && released <= 3 * calls + 2)) || fail "$released calls of C, three times $calls"
 	never go_program unknown
 }
 
@@ -242,7 +243,7 @@ case_forced_frees_what_the_resident_set_falls_by() {
 }
 
 case_madv_free_frees_nothing_at_once() {
-	local freed lazy
+	local freed lazy off
 	need jq
 	GODEBUG=madvdontneed=0 hold "$GO_PROGRAMS/forced" -wait -seconds 1.5
 	tap madvise --json -o sums.json -p "$PID" 0.2
@@ -256,8 +257,9 @@ case_madv_free_frees_nothing_at_once() {
 	((asked >= $(said asked_bytes program.out))) || fail "only $asked bytes asked"
 	freed=$(summary released_freed_bytes sums.json)
 	lazy=$(jq -s '[.[] | select(.type == "madvise_summary" and .period == "interval").lazy_free_bytes] | max' sums.json)
-	info "asked $asked, freed $freed, LazyFree $lazy"
-	((freed < asked / 100 && freed > -asked / 100)) || fail "freed $freed of $asked"
+	off=$((asked / 100 + $(summary freed_error_bytes sums.json)))
+	info "asked $asked, freed $freed, which may be off by $off, LazyFree $lazy"
+	((freed < off && freed > -off)) || fail "freed $freed of $asked, which may be off by $off"
 	# The kernel takes of it what it needs for others, and the rest of a batch that it marks at a time is late.
 	((lazy <= asked && lazy > asked / 10 * 9)) || fail "LazyFree $lazy of $asked"
 }
@@ -267,9 +269,10 @@ case_madv_free_frees_nothing_at_once() {
 resident_kilobytes() { awk '/^VmRSS:/ { print $2 }' "/proc/$TAP/status" 2>/dev/null || true; }
 
 case_a_storm_is_counted_exactly_in_constant_memory() {
+	local calls=$((500000 / PATIENCE))
 	storm_built
 	need jq
-	hold "$STORM" -w -t 2 4=500000
+	hold "$STORM" -w -t 2 4=$calls
 	tap madvise --json -o sums.json -p "$PID" 0.2
 	attached
 	let_go
@@ -279,7 +282,7 @@ case_a_storm_is_counted_exactly_in_constant_memory() {
 	done
 	await_end "$TAP"
 	ended_with 0
-	same "calls and bytes" "MADV_DONTNEED not_go 1000000 4096000000" "$(totals_of sums.json)"
+	same "calls and bytes" "MADV_DONTNEED not_go $((2 * calls)) $((2 * calls * 4096))" "$(totals_of sums.json)"
 	same "calls in no sum" 0 "$(total madvise_calls_lost sums.json)"
 	# Not the first ones: reading /proc and the maps for the first time takes some memory.
 	info "$(grep calls_per_second program.out), VmRSS $(sort -n resident | sed -n '1p;$p' | paste -sd -) kB"

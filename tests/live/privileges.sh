@@ -92,7 +92,7 @@ case_none_for_madvise() {
 	reachable
 	as_nobody none madvise -- true
 	one_line_of_trouble 'CAP_BPF'
-	./spin -seconds 60 >program.out &
+	./spin -seconds "$LASTING" >program.out &
 	as_nobody none madvise -p $!
 	one_line_of_trouble 'CAP_BPF'
 }
@@ -112,7 +112,7 @@ case_just_enough_for_madvise() {
 	grep '^{' out >records
 	info "seen by: $(jq -r 'select(.type == "header").madvise_attach' records)"
 	same "calls" 100 "$(jq 'select(.type == "madvise" and .advice == "MADV_DONTNEED" and .cause == "go_program").calls' records)"
-	./spin -seconds 60 >program.out &
+	./spin -seconds "$LASTING" >program.out &
 	as_nobody +bpf,+perfmon,+sys_ptrace madvise --json -p $! -d 0.5
 	ended_with 0
 	same "calls with an unknown cause" 0 "$(jq -s 'map(select(.type == "madvise" and .cause == "unknown")) | length' out)"
