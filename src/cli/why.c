@@ -4,20 +4,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
 #include "cli.h"
 #include "gctap/ledger.h"
+#include "gctap/session.h"
 #include "gctap/target_memory.h"
+#include "gctap/trend.h"
 #include "gctap/verdict.h"
 #include "session/binary.h"
 
-enum { KEY_JSON = 256 };
+#define SAMPLES	      60u /* of pages, while watching */
+#define SAMPLE_MIN_NS 500000000u
+#define POLL_MS	      50
+
+enum { KEY_JSON = 256, KEY_WATCH };
 
 struct options {
 	pid_t pid;
 	bool json;
+	double watch; /* seconds; 0: one look */
 };
 
 /* All that is known of the process. */
@@ -34,10 +43,15 @@ struct inquiry {
 	bool has_cgroup, has_environment, has_status;
 	struct verdict verdicts[VERDICTS_MAX];
 	unsigned nr_verdicts;
+	struct trends trends;
+	uint64_t begun_ns; /* of watching */
+	bool watched;
 };
 
 static const struct argp_option argp_options[] = {
 	{ "pid", 'p', "PID", 0, "the process", 0 },
+	{ "watch", KEY_WATCH, "SECONDS", 0,
+	  "watch for that time and say what grows: each collection, and the pages now and then (two probes)", 0 },
 	{ "json", KEY_JSON, NULL, 0, "as one JSON object", 0 },
 	{ 0 },
 };
@@ -49,6 +63,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	switch (key) {
 	case 'p': options->pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p"); break;
 	case KEY_JSON: options->json = true; break;
+	case KEY_WATCH: options->watch = cli_seconds(state, text); break;
 	case ARGP_KEY_ARG: argp_error(state, "'%s'? The process is given as -p PID", text); break;
 	case ARGP_KEY_END:
 		if (!options->pid)
@@ -65,8 +80,9 @@ static const struct argp argp = {
 	"-p PID",
 	"Where the resident memory of a Go process is: what the runtime believes of every page, joined with what the "
 	"kernel holds of it, and why it is as much.\v"
-	"Reads only: /proc and the process's memory; nothing is attached, the process is not stopped. Needs root, or "
-	"CAP_SYS_PTRACE. Exit status: 0 done, 2 it could not be run.",
+	"Reads only: /proc and the process's memory; nothing is attached without --watch, the process is not stopped. "
+	"Needs root, or CAP_SYS_PTRACE (with --watch, what gctap trace needs). Exit status: 0 done, 2 it could not be "
+	"run. Ctrl-C ends watching, with a verdict on what was seen.",
 	NULL,
 	NULL,
 	NULL
@@ -104,6 +120,98 @@ static bool has_c(const struct inquiry *inquiry)
 	return build.cgo != GOBIN_NO;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static double since(const struct inquiry *inquiry, uint64_t ktime_ns)
+{
+	return ktime_ns > inquiry->begun_ns ? (double)(ktime_ns - inquiry->begun_ns) / 1e9 : 0;
+}
+
+/* A cycle: what is alive after it. */
+static int on_record(const struct record *record, void *context)
+{
+	struct inquiry *inquiry = context;
+	const struct value *marked, *time;
+
+	if (record->type != &record_gc_cycle)
+		return 0;
+	marked = &record->values[record_field_index(record->type, "heap_marked_bytes")];
+	time = &record->values[record_field_index(record->type, "ktime_ns")];
+	inquiry->trends.cycles++;
+	if (marked->known && time->known)
+		trend_add(&inquiry->trends.live, since(inquiry, time->u), (double)marked->u);
+	return 0;
+}
+
+static void sample(struct inquiry *inquiry)
+{
+	const struct ledger *ledger = &inquiry->ledger;
+	double at = since(inquiry, now_ns());
+
+	trend_add(&inquiry->trends.rss, at, (double)ledger->rss);
+	trend_add(&inquiry->trends.c, at, (double)(ledger->bytes[LEDGER_C_HEAP] + ledger->bytes[LEDGER_OTHER]));
+	if (!ledger->by_pages)
+		return;
+	trend_add(&inquiry->trends.stacks, at, (double)ledger->bytes[LEDGER_STACKS]);
+	trend_add(&inquiry->trends.released, at, (double)ledger->heap.counters.released);
+}
+
+/* Until the time is over, the process has ended, or Ctrl-C. */
+static int watch_loop(const struct options *options, struct inquiry *inquiry, const struct ledger_source *source,
+		      struct session *session, int signals, struct failure *failure)
+{
+	uint64_t end = inquiry->begun_ns + (uint64_t)(options->watch * 1e9), next = 0;
+	uint64_t step = (uint64_t)(options->watch * 1e9) / SAMPLES;
+	int error = 0;
+
+	if (step < SAMPLE_MIN_NS)
+		step = SAMPLE_MIN_NS;
+	while (!error && now_ns() < end && session_live(session) && !cli_signal_taken(signals, NULL)) {
+		if (now_ns() >= next) {
+			error = ledger_take(source, &inquiry->ledger, failure);
+			sample(inquiry);
+			next = now_ns() + step;
+		}
+		if (!error)
+			error = session_poll(session, POLL_MS);
+	}
+	inquiry->trends.seconds = since(inquiry, now_ns());
+	return error;
+}
+
+static int watch(const struct options *options, struct inquiry *inquiry, const struct ledger_source *source,
+		 struct failure *failure)
+{
+	struct session_options session_options = {
+		.cycles = true, .single = true, .on_record = on_record, .context = inquiry
+	};
+	struct session *session = NULL;
+	struct target *target;
+	int signals = cli_signals(), error = session_new(&session_options, &session, failure);
+
+	if (!error)
+		error = target_open(options->pid, &target, failure);
+	if (!error)
+		error = session_add_process(session, target, failure);
+	if (!error)
+		error = session_start(session, failure);
+	inquiry->begun_ns = now_ns();
+	if (!error)
+		error = watch_loop(options, inquiry, source, session, signals, failure);
+	if (!error)
+		session_finish(session);
+	session_free(session);
+	close(signals);
+	inquiry->watched = !error;
+	return error;
+}
+
 static int inquire(const struct options *options, struct inquiry *inquiry, struct failure *failure)
 {
 	struct ledger_source source = { .why = &inquiry->no_heap };
@@ -119,7 +227,8 @@ static int inquire(const struct options *options, struct inquiry *inquiry, struc
 	source.target = inquiry->target;
 	source.heap = inquiry->heap;
 	source.cgo = has_c(inquiry);
-	error = ledger_take(&source, &inquiry->ledger, failure);
+	error = options->watch > 0 ? watch(options, inquiry, &source, failure)
+				   : ledger_take(&source, &inquiry->ledger, failure);
 	if (error)
 		return error;
 	inquiry->has_cgroup = !cgroup_memory_read(options->pid, &inquiry->cgroup);
@@ -131,6 +240,8 @@ static int inquire(const struct options *options, struct inquiry *inquiry, struc
 	signals.status = inquiry->has_status ? &inquiry->status : NULL;
 	signals.thp = &inquiry->thp;
 	inquiry->nr_verdicts = verdict_judge(&signals, inquiry->verdicts);
+	if (inquiry->watched)
+		inquiry->nr_verdicts = trend_judge(&inquiry->trends, inquiry->verdicts, inquiry->nr_verdicts);
 	return 0;
 }
 
@@ -248,6 +359,38 @@ static json_t *json_verdicts(const struct inquiry *inquiry)
 	return verdicts;
 }
 
+static const char *direction_name(enum trend_direction direction)
+{
+	static const char *const names[] = { "unknown", "steady", "grows", "falls" };
+
+	return names[direction];
+}
+
+static json_t *json_trend(const struct trend *trend)
+{
+	struct trend_line line;
+
+	trend_line(trend, &line);
+	if (line.direction == TREND_UNKNOWN)
+		return json_pack("{s:s, s:I}", "direction", direction_name(line.direction), "samples",
+				 (json_int_t)line.count);
+	return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f}", "direction", direction_name(line.direction), "samples",
+			 (json_int_t)line.count, "seconds", line.seconds, "slope_bytes_per_second", line.slope,
+			 "slope_low", line.low, "slope_high", line.high);
+}
+
+static json_t *json_trends(const struct inquiry *inquiry)
+{
+	const struct trends *trends = &inquiry->trends;
+
+	if (!inquiry->watched)
+		return json_null();
+	return json_pack("{s:f, s:I, s:o, s:o, s:o, s:o, s:o}", "seconds", trends->seconds, "cycles",
+			 (json_int_t)trends->cycles, "live", json_trend(&trends->live), "stacks",
+			 json_trend(&trends->stacks), "not_go", json_trend(&trends->c), "rss", json_trend(&trends->rss),
+			 "released", json_trend(&trends->released));
+}
+
 static json_t *json_container(const struct inquiry *inquiry)
 {
 	const struct cgroup_memory *cgroup = &inquiry->cgroup;
@@ -273,6 +416,7 @@ static int print_json(const struct inquiry *inquiry)
 
 	if (!json)
 		return -ENOMEM;
+	json_object_set_new(json, "trends", json_trends(inquiry));
 	json_object_set_new(json, "heap", json_heap(ledger));
 	json_object_set_new(json, "by_pages", json_boolean(ledger->by_pages));
 	json_object_set_new(json, "coarse_because", ledger->by_pages ? json_null() : json_string(ledger->coarse.text));

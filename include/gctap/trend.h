@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * trend: does a number grow, and how sure is that? A line through all samples (least squares), its slope with a
+ * confidence interval, and a test that needs no line (Mann-Kendall): both must say so. Memory use goes in
+ * steps and waves, which two points or a line alone would take for growth. Pure.
+ */
+#ifndef GCTAP_TREND_H
+#define GCTAP_TREND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gctap/verdict.h"
+
+#define TREND_SAMPLES_MAX 512 /* when they are full, every second one is given up */
+
+struct trend {
+	size_t count;
+	unsigned stride, skipped; /* only every stride-th sample is kept */
+	double seconds[TREND_SAMPLES_MAX], bytes[TREND_SAMPLES_MAX];
+};
+
+void trend_add(struct trend *trend, double seconds, double bytes);
+
+enum trend_direction { TREND_UNKNOWN, TREND_STEADY, TREND_GROWS, TREND_FALLS };
+
+struct trend_line {
+	enum trend_direction direction; /* UNKNOWN: too few samples, or too short a time */
+	double slope, low, high;	/* bytes a second; low and high: 99 % confidence */
+	double first, last;		/* of the line, at the first and the last sample, bytes */
+	size_t count;
+	double seconds; /* from the first to the last sample */
+};
+void trend_line(const struct trend *trend, struct trend_line *line);
+
+/* What is watched. Times on one clock. */
+struct trends {
+	struct trend live;   /* heap after each mark phase: a leak of objects shows here */
+	struct trend stacks; /* resident, each sample likewise */
+	struct trend c;	     /* C heap and other memory that is not Go's */
+	struct trend rss;
+	struct trend released; /* heap given back at the moment, as the runtime counts */
+	uint64_t cycles, forced;
+	double seconds; /* watched */
+};
+
+/* Adds to @count verdicts, and returns how many there are then. Leaks come first. */
+unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDICTS_MAX], unsigned count);
+
+#endif

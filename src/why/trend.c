@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "gctap/trend.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MIB	    1048576.0
+#define SAMPLES_MIN 12	 /* for any statement */
+#define SECONDS_MIN 5.0	 /* likewise */
+#define GROWTH_MIN  0.05 /* of the line's beginning: less is what programs do while they warm up */
+#define BYTES_MIN   (2 * MIB)
+
+void trend_add(struct trend *trend, double seconds, double bytes)
+{
+	if (!trend->stride)
+		trend->stride = 1;
+	if (++trend->skipped < trend->stride)
+		return;
+	trend->skipped = 0;
+	if (trend->count == TREND_SAMPLES_MAX) {
+		for (size_t i = 0; i < TREND_SAMPLES_MAX / 2; i++) {
+			trend->seconds[i] = trend->seconds[2 * i];
+			trend->bytes[i] = trend->bytes[2 * i];
+		}
+		trend->count = TREND_SAMPLES_MAX / 2;
+		trend->stride *= 2;
+	}
+	trend->seconds[trend->count] = seconds;
+	trend->bytes[trend->count++] = bytes;
+}
+
+/* Two-sided 99 % of Student's t for that many degrees of freedom (Abramowitz & Stegun 26.7.5, to the third term). */
+static double student(double freedom)
+{
+	const double x = 2.5758293;
+	double g1 = (pow(x, 3) + x) / 4, g2 = (5 * pow(x, 5) + 16 * pow(x, 3) + 3 * x) / 96;
+	double g3 = (3 * pow(x, 7) + 19 * pow(x, 5) + 17 * pow(x, 3) - 15 * x) / 384;
+
+	return x + g1 / freedom + g2 / (freedom * freedom) + g3 / (freedom * freedom * freedom);
+}
+
+/* Of all pairs, how many more rise than fall; in standard deviations of what chance alone gives. */
+static double mann_kendall(const struct trend *trend)
+{
+	double n = (double)trend->count, variance = n * (n - 1) * (2 * n + 5) / 18;
+	long score = 0;
+
+	for (size_t i = 0; i < trend->count; i++)
+		for (size_t j = i + 1; j < trend->count; j++)
+			score += (trend->bytes[j] > trend->bytes[i]) - (trend->bytes[j] < trend->bytes[i]);
+	return (double)score / sqrt(variance);
+}
+
+/* The least of a third of the samples: what is left when waves are at their lowest. */
+static double least(const struct trend *trend, size_t third)
+{
+	size_t from = trend->count * third / 3, to = trend->count * (third + 1) / 3;
+	double value = trend->bytes[from];
+
+	for (size_t i = from; i < to; i++)
+		value = fmin(value, trend->bytes[i]);
+	return value;
+}
+
+static enum trend_direction direction_of(const struct trend *trend, const struct trend_line *line)
+{
+	double change = line->last - line->first, score = mann_kendall(trend);
+	bool much = fabs(change) >= BYTES_MIN && fabs(change) >= GROWTH_MIN * fmax(line->first, line->last);
+
+	if (line->low > 0 && score > 3.3 && much && least(trend, 1) > least(trend, 0) &&
+	    least(trend, 2) > least(trend, 1))
+		return TREND_GROWS;
+	if (line->high < 0 && score < -3.3 && much)
+		return TREND_FALLS;
+	return TREND_STEADY;
+}
+
+void trend_line(const struct trend *trend, struct trend_line *line)
+{
+	double n = (double)trend->count, x = 0, y = 0, xx = 0, xy = 0, errors = 0, half;
+
+	*line = (struct trend_line){ .count = trend->count };
+	if (trend->count < 2)
+		return;
+	line->seconds = trend->seconds[trend->count - 1] - trend->seconds[0];
+	if (trend->count < SAMPLES_MIN || line->seconds < SECONDS_MIN)
+		return;
+	for (size_t i = 0; i < trend->count; i++) {
+		x += trend->seconds[i] / n;
+		y += trend->bytes[i] / n;
+	}
+	for (size_t i = 0; i < trend->count; i++) {
+		xx += (trend->seconds[i] - x) * (trend->seconds[i] - x);
+		xy += (trend->seconds[i] - x) * (trend->bytes[i] - y);
+	}
+	if (xx <= 0)
+		return;
+	line->slope = xy / xx;
+	for (size_t i = 0; i < trend->count; i++) {
+		double error = trend->bytes[i] - y - line->slope * (trend->seconds[i] - x);
+
+		errors += error * error;
+	}
+	half = student(n - 2) * sqrt(errors / (n - 2) / xx);
+	line->low = line->slope - half;
+	line->high = line->slope + half;
+	line->first = y + line->slope * (trend->seconds[0] - x);
+	line->last = y + line->slope * (trend->seconds[trend->count - 1] - x);
+	line->direction = direction_of(trend, line);
+}
+
+/* ---- Verdicts --------------------------------------------------------------------------------- */
+
+struct bench {
+	struct verdict *verdicts;
+	unsigned count;
+};
+
+/* In front of all others. */
+static struct verdict *put_first(struct bench *bench)
+{
+	if (bench->count == VERDICTS_MAX)
+		bench->count--;
+	memmove(bench->verdicts + 1, bench->verdicts, bench->count * sizeof(*bench->verdicts));
+	bench->count++;
+	bench->verdicts[0] = (struct verdict){ .name = "" };
+	return &bench->verdicts[0];
+}
+
+static void say(struct verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct verdict *verdict, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(verdict->evidence, sizeof(verdict->evidence), format, arguments);
+	va_end(arguments);
+}
+
+static void judge_growth(struct bench *bench, const struct trend *trend, const char *name, const char *what,
+			 const char *advice)
+{
+	struct verdict *verdict;
+	struct trend_line line;
+
+	trend_line(trend, &line);
+	if (line.direction != TREND_GROWS)
+		return;
+	verdict = put_first(bench);
+	verdict->name = name;
+	verdict->bytes = (uint64_t)line.last;
+	verdict->advice = advice;
+	verdict->leak = true;
+	say(verdict,
+	    "%s grows: from %.1f MB to %.1f MB in %.0f s, by %.2f MB a minute (99 %% sure: %.2f to %.2f), over %zu "
+	    "samples.",
+	    what, line.first / MIB, line.last / MIB, line.seconds, line.slope * 60 / MIB, line.low * 60 / MIB,
+	    line.high * 60 / MIB, line.count);
+}
+
+/* The heap is being given back: not a leak, however large Rss still is. */
+static void judge_returning(struct bench *bench, const struct trends *trends)
+{
+	struct verdict *verdict;
+	struct trend_line line;
+
+	trend_line(&trends->released, &line);
+	if (line.direction != TREND_GROWS)
+		return;
+	verdict = put_first(bench);
+	verdict->name = "returning";
+	verdict->bytes = (uint64_t)(line.last - line.first);
+	verdict->advice = "Wait, or call debug.FreeOSMemory once if it is to be quick.";
+	say(verdict, "Memory is being given back: %.2f MB a second over %.0f s, %.1f MB so far. Not a leak.",
+	    line.slope / MIB, line.seconds, (line.last - line.first) / MIB);
+}
+
+/* What can be said of objects when they do not grow: that, or that there was too little to see. */
+static void judge_steady(struct bench *bench, const struct trends *trends)
+{
+	struct verdict *verdict;
+	struct trend_line line;
+
+	trend_line(&trends->live, &line);
+	if (line.direction == TREND_GROWS)
+		return;
+	verdict = put_first(bench);
+	if (line.direction == TREND_UNKNOWN) {
+		verdict->name = "cannot_tell";
+		verdict->advice = "Watch for longer, over at least twelve collections, under load.";
+		say(verdict, "Whether objects leak cannot be told: %zu collections in %.0f s.", line.count,
+		    trends->seconds);
+		return;
+	}
+	verdict->name = "no_heap_leak";
+	verdict->bytes = (uint64_t)line.last;
+	say(verdict,
+	    "No leak of objects: after each of %zu collections in %.0f s about %.1f MB were alive (%+.2f MB a minute, "
+	    "99 %% sure: %.2f to %.2f).",
+	    line.count, line.seconds, line.last / MIB, line.slope * 60 / MIB, line.low * 60 / MIB,
+	    line.high * 60 / MIB);
+}
+
+unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDICTS_MAX], unsigned count)
+{
+	struct bench bench = { verdicts, count };
+
+	judge_returning(&bench, trends);
+	judge_steady(&bench, trends);
+	judge_growth(&bench, &trends->c, "c_leak", "Memory that is not Go's",
+		     "Look at what C code allocates and does not free.");
+	judge_growth(&bench, &trends->stacks, "goroutine_leak", "The memory of goroutine stacks",
+		     "Take a goroutine profile: goroutines that wait for ever are the usual reason.");
+	judge_growth(&bench, &trends->live, "heap_leak", "What is alive after each collection",
+		     "Take two heap profiles some time apart and compare them (go tool pprof -base).");
+	return bench.count;
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "gctap/trend.h"
+
+#define MIB 1048576.0
+
+static struct trend trend;
+static struct trend_line line;
+static uint64_t seed;
+
+static double noise(void)
+{
+	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (double)(seed >> 33) / (double)(1u << 31) - 0.5;
+}
+
+static void begin(void)
+{
+	memset(&trend, 0, sizeof(trend));
+}
+
+static enum trend_direction direction(void)
+{
+	trend_line(&trend, &line);
+	return line.direction;
+}
+
+static void growth_is_seen_with_its_slope(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 40; i++)
+		trend_add(&trend, i, 100 * MIB + i * MIB + noise() * MIB);
+	assert_int_equal(direction(), TREND_GROWS);
+	assert_true(fabs(line.slope - MIB) < 0.05 * MIB);
+	assert_true(line.low < MIB && line.high > MIB);
+	assert_int_equal(line.count, 40);
+}
+
+static void falling_is_no_growth(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 40; i++)
+		trend_add(&trend, i, 200 * MIB - i * MIB + noise() * MIB);
+	assert_int_equal(direction(), TREND_FALLS);
+}
+
+/* Two points make a line, and no statement. */
+static void little_is_not_enough(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 11; i++)
+		trend_add(&trend, i, i * 100 * MIB);
+	assert_int_equal(direction(), TREND_UNKNOWN);
+	trend_add(&trend, 11, 1100 * MIB);
+	assert_int_equal(direction(), TREND_GROWS);
+	begin();
+	for (int i = 0; i < 40; i++)
+		trend_add(&trend, i * 0.1, i * 100 * MIB);
+	assert_int_equal(direction(), TREND_UNKNOWN);
+}
+
+/* What a program does while it warms up: a step, and then nothing. */
+static void a_step_is_no_leak(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 60; i++)
+		trend_add(&trend, i, (i < 10 ? 20 : 100) * MIB + noise() * MIB / 4);
+	assert_int_not_equal(direction(), TREND_GROWS);
+}
+
+/* A cache that fills and is thrown away: the last wave is under way. */
+static void waves_are_no_leak(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 55; i++)
+		trend_add(&trend, i, 50 * MIB + i % 20 * 4 * MIB + noise() * MIB);
+	assert_int_not_equal(direction(), TREND_GROWS);
+}
+
+static void small_growth_is_no_leak(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 60; i++)
+		trend_add(&trend, i, 100 * MIB + i * 0.02 * MIB);
+	assert_int_equal(direction(), TREND_STEADY);
+}
+
+static void equal_times_are_no_line(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 20; i++)
+		trend_add(&trend, 7, i * MIB);
+	assert_int_equal(direction(), TREND_UNKNOWN);
+}
+
+/* Noise, waves of any length and steps: in thousands of runs nobody is called a leak. */
+static void healthy_programs_do_not_leak(void **unused)
+{
+	(void)unused;
+	seed = 1;
+	for (int run = 0; run < 5000; run++) {
+		double level = 20 + 500 * (noise() + 0.5), wave = level * (noise() + 0.5),
+		       period = 4 + 60 * (noise() + 0.5);
+		int samples = 12 + (int)(150 * (noise() + 0.5));
+
+		begin();
+		for (int i = 0; i < samples; i++)
+			trend_add(&trend, i, (level + wave * sin(i * 6.28 / period) + level * 0.2 * noise()) * MIB);
+		/* A wave that is longer than half of what was seen looks like growth to anybody. */
+		if (period * 2 < samples && direction() == TREND_GROWS)
+			fail_msg("run %d: %d samples, period %.0f", run, samples, period);
+	}
+}
+
+/* A long run keeps its beginning and its end. */
+static void long_runs_are_thinned(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 100000; i++)
+		trend_add(&trend, i, 100 * MIB + i * 1000.0);
+	assert_true(trend.count <= TREND_SAMPLES_MAX && trend.count >= TREND_SAMPLES_MAX / 2);
+	assert_int_equal(direction(), TREND_GROWS);
+	assert_true(fabs(line.slope - 1000) < 1);
+	assert_true(line.seconds > 99000);
+}
+
+/* ---- Verdicts --------------------------------------------------------------------------------- */
+
+static struct verdict verdicts[VERDICTS_MAX];
+static struct trends trends;
+
+static void fill(struct trend *what, double level, double slope)
+{
+	for (int i = 0; i < 40; i++)
+		trend_add(what, i, (level + i * slope + noise()) * MIB);
+}
+
+static void a_leak_comes_first(void **unused)
+{
+	unsigned count;
+
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	fill(&trends.live, 100, 2);
+	fill(&trends.stacks, 5, 0);
+	verdicts[0] = (struct verdict){ .name = "gogc", .bytes = 1000 };
+	count = trend_judge(&trends, verdicts, 1);
+	assert_int_equal(count, 2);
+	assert_string_equal(verdicts[0].name, "heap_leak");
+	assert_true(verdicts[0].leak);
+	assert_non_null(strstr(verdicts[0].evidence, "over 40 samples"));
+	assert_string_equal(verdicts[1].name, "gogc");
+}
+
+static void steady_is_said(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	fill(&trends.live, 100, 0);
+	assert_int_equal(trend_judge(&trends, verdicts, 0), 1);
+	assert_string_equal(verdicts[0].name, "no_heap_leak");
+	assert_false(verdicts[0].leak);
+}
+
+static void too_little_is_said(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	trend_add(&trends.live, 1, 5 * MIB);
+	trend_add(&trends.live, 2, 50 * MIB);
+	assert_int_equal(trend_judge(&trends, verdicts, 0), 1);
+	assert_string_equal(verdicts[0].name, "cannot_tell");
+	assert_non_null(strstr(verdicts[0].evidence, "2 collections in 40 s"));
+}
+
+static void each_kind_of_growth_has_a_name(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	fill(&trends.live, 100, 0);
+	fill(&trends.stacks, 10, 1);
+	fill(&trends.c, 10, 1);
+	fill(&trends.released, 10, 5);
+	assert_int_equal(trend_judge(&trends, verdicts, 0), 4);
+	assert_string_equal(verdicts[0].name, "goroutine_leak");
+	assert_string_equal(verdicts[1].name, "c_leak");
+	assert_string_equal(verdicts[2].name, "no_heap_leak");
+	assert_string_equal(verdicts[3].name, "returning");
+	assert_false(verdicts[3].leak);
+}
+
+static void full_lists_keep_the_leak(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	fill(&trends.live, 100, 2);
+	for (unsigned i = 0; i < VERDICTS_MAX; i++)
+		verdicts[i] = (struct verdict){ .name = "other" };
+	assert_int_equal(trend_judge(&trends, verdicts, VERDICTS_MAX), VERDICTS_MAX);
+	assert_string_equal(verdicts[0].name, "heap_leak");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(growth_is_seen_with_its_slope),
+		cmocka_unit_test(falling_is_no_growth),
+		cmocka_unit_test(little_is_not_enough),
+		cmocka_unit_test(a_step_is_no_leak),
+		cmocka_unit_test(waves_are_no_leak),
+		cmocka_unit_test(small_growth_is_no_leak),
+		cmocka_unit_test(equal_times_are_no_line),
+		cmocka_unit_test(healthy_programs_do_not_leak),
+		cmocka_unit_test(long_runs_are_thinned),
+		cmocka_unit_test(a_leak_comes_first),
+		cmocka_unit_test(steady_is_said),
+		cmocka_unit_test(too_little_is_said),
+		cmocka_unit_test(each_kind_of_growth_has_a_name),
+		cmocka_unit_test(full_lists_keep_the_leak),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
