@@ -139,6 +139,9 @@ static void long_runs_are_thinned(void **unused)
 	assert_int_equal(direction(), TREND_GROWS);
 	assert_true(fabs(line.slope - 1000) < 1);
 	assert_true(line.seconds > 99000);
+	/* Evenly: the beginning counts as much as the end. */
+	assert_true(fabs(trend.seconds[1] - trend.seconds[0] -
+			 (trend.seconds[trend.count - 1] - trend.seconds[trend.count - 2])) < 1);
 }
 
 /* ---- Verdicts --------------------------------------------------------------------------------- */
