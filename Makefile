@@ -75,7 +75,8 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.bpf.h) $(wildcard $(WIRE:%=in
 $(BUILD)/bpf/madvise.bpf.o: BPF_CFLAGS += -mcpu=v3
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	@# Not ours to lint.
+	$(call say,SKEL,$@){ echo '// NOLINTBEGIN' && $(BPFTOOL) gen skeleton $< name $*_bpf && echo '// NOLINTEND'; } > $@
 
 $(filter $(BUILD)/src/probe/%,$(OBJECTS)): $(SKELETONS)
 

@@ -26,8 +26,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define FRAMES_MAX 24
 
-#define MADV_DONTNEED 4
-#define MADV_FREE     8
+#define MADV_DONTNEED	4
+#define MADV_FREE	8
+#define MADV_HUGEPAGE	14
+#define MADV_NOHUGEPAGE 15
 
 #define MIB	 (1ull << 20)
 #define NO_LIMIT (~0ull >> 1) /* what the runtime means by it */
@@ -613,6 +615,24 @@ static __always_inline int call_begin(struct task_struct *task)
 }
 
 /*
+ * Other threads free and touch pages meanwhile, the more the longer this one is preempted in its call. But a
+ * release cannot free more than its range has, nor less than nothing; and what says how memory is to be
+ * mapped changes nothing at once.
+ */
+static __always_inline __s64 freed_plausible(const struct call *call, __s64 pages)
+{
+	__s64 most = call->bytes / page_bytes;
+
+	switch (call->advice) {
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE: return 0;
+	case MADV_DONTNEED:
+	case MADV_FREE: return pages < 0 ? 0 : pages > most ? most : pages;
+	default: return pages;
+	}
+}
+
+/*
  * The counters are read at the place where they were read before, also when the call
  * ended on another CPU: missing is then only what it changed there, less than a batch.
  */
@@ -625,7 +645,7 @@ static __always_inline void outcome_fill(struct task_struct *task, const struct 
 	outcome->migrated = call->cpu != bpf_get_smp_processor_id();
 	outcome->rss = resident_read(task, call->cpu_offset, outcome->freed_pages);
 	for (int kind = 0; kind < GCTAP_RSS_KINDS; kind++)
-		outcome->freed_pages[kind] = call->resident[kind] - outcome->freed_pages[kind];
+		outcome->freed_pages[kind] = freed_plausible(call, call->resident[kind] - outcome->freed_pages[kind]);
 }
 
 static __always_inline int call_end(struct task_struct *task, __s64 result)

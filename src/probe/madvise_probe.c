@@ -337,7 +337,8 @@ static int skeleton_load(struct madvise_probe *probe, const struct madvise_probe
 		return error;
 	skeleton = madvise_bpf__open();
 	if (!skeleton)
-		return failure_set(failure, -errno, "cannot open the BPF programs: %s", strerror(errno));
+		return failure_set(failure, errno ? -errno : -EINVAL, "cannot open the BPF programs: %s",
+				   strerror(errno));
 	probe->skeleton = skeleton;
 	programs_choose(probe);
 	skeleton->rodata->own_pid_namespace = namespace;

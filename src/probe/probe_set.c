@@ -62,7 +62,8 @@ static int skeleton_load(struct probe_set *set, const struct probe_options *opti
 		return error;
 	skeleton = gctap_bpf__open();
 	if (!skeleton)
-		return failure_set(failure, -errno, "cannot open the BPF programs: %s", strerror(errno));
+		return failure_set(failure, errno ? -errno : -EINVAL, "cannot open the BPF programs: %s",
+				   strerror(errno));
 	set->skeleton = skeleton;
 	skeleton->rodata->own_pid_namespace = namespace;
 	skeleton->rodata->wakeup_bytes = ring_wakeup_bytes(ring_bytes);

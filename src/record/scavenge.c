@@ -100,7 +100,7 @@ static void take_difference(const struct recipe *recipe, const struct scavenge_l
 }
 
 /* All that the line reports as given back; in versions with two counters their sum. */
-static void set_released(const struct scavenge_layout *layout, const struct recipe_values *values,
+static bool set_released(const struct scavenge_layout *layout, const struct recipe_values *values,
 			 struct record *record)
 {
 	uint64_t released = 0;
@@ -111,10 +111,23 @@ static void set_released(const struct scavenge_layout *layout, const struct reci
 		if (item < 0)
 			continue;
 		if (!values->items[item].known)
-			return;
+			return false;
 		released += values->items[item].raw;
 	}
 	record_set_unsigned(record, "released_bytes", released);
+	return true;
+}
+
+/* Beside what is unknown of the line itself. */
+static void add_unknown(struct line_record *line, const char *field)
+{
+	for (unsigned i = 0; i < line->unknown; i++)
+		if (!strcmp(line->unknown_list[i], field))
+			return;
+	if (line->unknown == RECIPE_ITEMS_MAX)
+		return;
+	line->unknown_list[line->unknown++] = field;
+	line->unknown_list[line->unknown] = NULL;
 }
 
 static void set_heap(const struct recipe_values *values, struct record *record)
@@ -139,7 +152,8 @@ void scavenge_decode(const struct recipe *recipe, const struct scavenge_layout *
 	if (recipe->cumulative)
 		take_difference(recipe, layout, counters, &shown->values);
 	line_record_write(recipe, &layout->line, event, clock, shown);
-	set_released(layout, &shown->values, &shown->record);
+	if (!set_released(layout, &shown->values, &shown->record))
+		add_unknown(shown, "released_bytes");
 	set_heap(&shown->values, &shown->record);
 	if (prints->known)
 		record_set_bool(&shown->record, "runtime_prints", (int32_t)prints->value > 0);

@@ -7,6 +7,8 @@
 GCTAP=${GCTAP:-$GCTAP_ROOT/build/gctap}
 MATRIX_LOGS=$GCTAP_CACHE/logs
 DRY=
+# What is compared beside the gctrace lines.
+COMPARE_WHAT=(--madvise)
 ROWS=()
 PASSED=0 FAILED=0 SKIPPED=0
 
@@ -68,7 +70,7 @@ compare_run() {
 	((seconds == 0)) || limits+=(-d "$seconds")
 	((count == 0)) || limits+=(-n "$count")
 	# The limit is for a gctap that hangs; it is never reached by one that works.
-	timeout -k 5 $((seconds + 180)) "$GCTAP" compare --madvise --json "${limits[@]}" -- "$@" \
+	timeout -k 5 $((seconds + 180)) "$GCTAP" compare "${COMPARE_WHAT[@]}" --json "${limits[@]}" -- "$@" \
 		>"$log.json" 2>>"$log"
 }
 
