@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+//go:build cgo
+// +build cgo
+
+// cresident brings its resident memory into a state of which C is the cause, says "ready" and sleeps.
+// Built without cgo it says so, and ends with status 3.
+//
+//	cresident [-mib N] [-seconds N] STATE
+package main
+
+/*
+#cgo LDFLAGS: -lpthread
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { PIECE = 32 << 10, STACK = 512 << 10 };
+
+// From the arena of the thread that asks, in pieces that malloc does not map one by one.
+static void *take(void *argument)
+{
+	for (size_t left = (size_t)argument; left >= PIECE; left -= PIECE)
+		memset(malloc(PIECE), 1, PIECE);
+	return NULL;
+}
+
+static int take_in_thread(size_t bytes)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, take, (void *)bytes) || pthread_join(thread, NULL);
+}
+
+static void take_here(size_t bytes)
+{
+	take((void *)bytes);
+}
+
+static int map_anonymous(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return 1;
+	memset(memory, 1, bytes);
+	return 0;
+}
+
+static void *stay(void *ready)
+{
+	volatile char frame[STACK];
+
+	for (int i = 0; i < STACK; i += 4096)
+		frame[i] = 1;
+	pthread_barrier_wait(ready);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static int stay_in_threads(int threads)
+{
+	static pthread_barrier_t ready;
+	pthread_t thread;
+
+	pthread_barrier_init(&ready, NULL, threads + 1);
+	for (int i = 0; i < threads; i++)
+		if (pthread_create(&thread, NULL, stay, &ready))
+			return 1;
+	pthread_barrier_wait(&ready);
+	return 0;
+}
+*/
+import "C"
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	megabytes := flag.Int("mib", 96, "how much of it")
+	seconds := flag.Float64("seconds", 60, "how long to sleep")
+	flag.Parse()
+	bytes, failed := C.size_t(*megabytes<<20), C.int(0)
+
+	switch flag.Arg(0) {
+	case "malloc":
+		C.take_here(bytes / 2)
+		failed = C.take_in_thread(bytes / 2)
+	case "mapped":
+		failed = C.map_anonymous(bytes)
+	case "threads":
+		failed = C.stay_in_threads(C.int(*megabytes * 2))
+	default:
+		fmt.Fprintf(os.Stderr, "cresident: no state %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	if failed != 0 {
+		fmt.Fprintln(os.Stderr, "cresident: no threads, or no memory")
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	time.Sleep(time.Duration(*seconds * float64(time.Second)))
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+//go:build !go1.19
+// +build !go1.19
+
+package main
+
+func setLimit(bytes int64) bool { return false }
