@@ -189,8 +189,9 @@ static void add_mapping(struct ledger *ledger, const struct mapping *mapping, ui
 	uint64_t rss = known(mapping->memory.rss);
 	enum ledger_class class = class_of(ledger, mapping);
 
-	if (holds_heap(ledger, mapping) &&
-	    (class == LEDGER_HEAP || mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_RESERVED)) {
+	/* Where the heap is, a shape says nothing: 8 MiB of it above reserved address space look like a stack. */
+	if (holds_heap(ledger, mapping) && (class == LEDGER_HEAP || mapping->by_shape ||
+					    mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_RESERVED)) {
 		*heap_rss += rss;
 		ledger->heap_lazy_free += known(mapping->memory.lazy_free);
 		ledger->reserved += mapping->end - mapping->start - rss;

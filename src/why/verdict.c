@@ -430,10 +430,11 @@ static void judge_remainder(struct bench *bench)
 	uint64_t bytes = remainder < 0 ? -(uint64_t)remainder : (uint64_t)remainder;
 
 	if (notable(bench, bytes, 5) && bytes > bench->ledger->moved)
-		add(bench, "cannot_tell", bytes, "Look again when the program does less.",
-		    "%.1f MB %s, %.1f %% of Rss: the program changed faster than it could be looked at.", mb(bytes),
+		add(bench, "cannot_tell", bytes,
+		    "Look again when the program does less; if it stays, gctap has misread something.",
+		    "%.1f MB %s, %.1f %% of Rss, which moved by %.1f MB meanwhile.", mb(bytes),
 		    remainder < 0 ? "were found that the kernel does not count" : "could not be accounted for",
-		    percent_of(bytes, bench->ledger->rss));
+		    percent_of(bytes, bench->ledger->rss), mb(bench->ledger->moved));
 }
 
 /* ---- Outside of Rss ------------------------------------------------------------------------------ */
