@@ -18,6 +18,8 @@
 #include "gctap/target.h"
 #include "gctap/target_maps.h"
 
+struct memory_observer;
+
 enum ledger_class {
 	LEDGER_LIVE,	  /* objects that the last mark phase found reachable */
 	LEDGER_NEW,	  /* allocated since, or dead and not swept yet, or no telling which */
@@ -69,7 +71,8 @@ struct ledger_source {
 	const struct target *target;
 	struct heap *heap;
 	const struct failure *why;
-	bool cgo; /* the binary has C code, or it is not known */
+	bool cgo;				/* the binary has C code, or it is not known */
+	const struct memory_observer *observer; /* NULL: nobody */
 };
 int ledger_take(const struct ledger_source *source, struct ledger *ledger, struct failure *failure);
 void ledger_clear(struct ledger *ledger);

@@ -7,12 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gctap/memory_walk.h"
 #include "gctap/target_pages.h"
 
-#define ATTEMPTS_MAX  4u
-#define MOVED_SHARE   200u /* an attempt is good when Rss moved by less than a 200th meanwhile */
-#define GO_ARENA_BASE 0xc000000000ull
-#define GO_ARENA_END  0xe000000000ull /* where the runtime looks for arenas first, on 64 bit */
+#define ATTEMPTS_MAX 4u
+#define MOVED_SHARE  200u /* an attempt is good when Rss moved by less than a 200th meanwhile */
 
 static const struct {
 	const char *name, *phrase;
@@ -59,27 +58,6 @@ static uint64_t known(uint64_t value)
 
 /* ---- Pages of the heap ------------------------------------------------------------------------ */
 
-/* A walk over runs of the heap and, within them, over runs of the page tables. */
-struct walk {
-	struct ledger *ledger;
-	const struct heap_run *run;
-	uint64_t resident, huge; /* of the run */
-};
-
-static int take_pages(const struct pages_run *pages, void *context)
-{
-	struct walk *walk = context;
-	uint64_t bytes = pages->end - pages->start;
-
-	/* The zero page is in no Rss; the huge one shows as a page of a file. */
-	if (!(pages->state & PAGES_PRESENT) || pages->state & (PAGES_ZERO | PAGES_FILE))
-		return 0;
-	walk->resident += bytes;
-	if (pages->state & PAGES_HUGE)
-		walk->huge += bytes;
-	return 0;
-}
-
 /* What is resident of a span, as the span is made up: no telling which of its pages are not there. */
 static void add_span(struct ledger *ledger, const struct heap_run *run, uint64_t resident)
 {
@@ -111,87 +89,28 @@ static void add_run(struct ledger *ledger, const struct heap_run *run, uint64_t 
 	}
 }
 
-/* All pages of the heap's chunks; @resident: the sum of what is there. */
-static int add_heap(struct ledger *ledger, int pagemap, uint64_t *resident)
+/* What is there of the heap's chunks. */
+struct heap_sum {
+	struct ledger *ledger;
+	uint64_t resident;
+};
+
+static void take_heap_run(const struct heap_run *run, uint64_t resident, uint64_t huge, void *context)
 {
-	struct heap_cursor cursor = { 0 };
-	struct heap_run run;
-	int error = 0;
+	struct heap_sum *sum = context;
 
-	while (!error && heap_next_run(&ledger->heap, &cursor, &run)) {
-		struct walk walk = { .ledger = ledger, .run = &run };
-
-		error = target_pages_each(pagemap, run.address, run.address + run.pages * HEAP_PAGE_BYTES,
-					  PAGES_FILE | PAGES_HUGE | PAGES_ZERO, take_pages, &walk);
-		add_run(ledger, &run, walk.resident, walk.huge);
-		*resident += walk.resident;
-	}
-	return error;
+	add_run(sum->ledger, run, resident, huge);
+	sum->resident += resident;
 }
 
 /* ---- Mappings --------------------------------------------------------------------------------- */
 
-static bool holds_heap(const struct ledger *ledger, const struct mapping *mapping)
-{
-	size_t low = 0, high = ledger->heap.nr_chunks;
-
-	if (!ledger->by_pages)
-		return mapping->start >= GO_ARENA_BASE && mapping->end <= GO_ARENA_END;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (ledger->heap.chunks[middle].address + HEAP_CHUNK_BYTES <= mapping->start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < ledger->heap.nr_chunks && ledger->heap.chunks[low].address < mapping->end;
-}
-
-/* Memory without a name: with C code in the process, it can be anybody's. */
-static enum ledger_class anonymous_class(const struct ledger *ledger)
-{
-	return ledger->cgo_or_unknown ? LEDGER_OTHER : LEDGER_METADATA;
-}
-
-static enum ledger_class class_of(const struct ledger *ledger, const struct mapping *mapping)
-{
-	switch (mapping->kind) {
-	case MAPPING_GO:
-		if (mapping->go_name == MAPPING_GO_OS_THREAD_STACK)
-			return LEDGER_THREADS;
-		return mapping->go_name == MAPPING_GO_HEAP || mapping->go_name == MAPPING_GO_HEAP_RESERVATION
-			       ? LEDGER_HEAP
-			       : LEDGER_METADATA;
-	case MAPPING_EXE_DATA:
-	case MAPPING_EXE_BSS: return LEDGER_GLOBALS;
-	case MAPPING_EXE_TEXT:
-	case MAPPING_EXE_RODATA:
-	case MAPPING_LIBRARY:
-	case MAPPING_LIBRARY_BSS:
-	case MAPPING_FILE:
-	case MAPPING_KERNEL: return LEDGER_FILES;
-	case MAPPING_SHMEM:
-	case MAPPING_HUGETLB_PAGES:
-	case MAPPING_DEVICE: return LEDGER_SHARED;
-	case MAPPING_BRK:
-	case MAPPING_MALLOC:
-	case MAPPING_MALLOC_ARENA: return LEDGER_C_HEAP;
-	case MAPPING_STACK:
-	case MAPPING_THREAD_STACK: return LEDGER_THREADS;
-	case MAPPING_NAMED: return LEDGER_OTHER;
-	default: return anonymous_class(ledger);
-	}
-}
-
 static void add_mapping(struct ledger *ledger, const struct mapping *mapping, uint64_t *heap_rss)
 {
 	uint64_t rss = known(mapping->memory.rss);
-	enum ledger_class class = class_of(ledger, mapping);
+	enum ledger_class class = memory_mapping_class(ledger, mapping);
 
-	/* Where the heap is, a shape says nothing: 8 MiB of it above reserved address space look like a stack. */
-	if (holds_heap(ledger, mapping) && (class == LEDGER_HEAP || mapping->by_shape ||
-					    mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_RESERVED)) {
+	if (memory_mapping_holds_heap(ledger, mapping)) {
 		*heap_rss += rss;
 		ledger->heap_lazy_free += known(mapping->memory.lazy_free);
 		ledger->reserved += mapping->end - mapping->start - rss;
@@ -237,11 +156,31 @@ static void read_heap(struct ledger *ledger, const struct ledger_source *source)
 	ledger->by_pages = !heap_read(source->heap, &ledger->heap, &ledger->coarse);
 }
 
+/* The classes of what is mapped; with an observer, page by page as well. */
+static int add_pages(struct ledger *ledger, const struct target_maps *maps, int pagemap,
+		     const struct memory_observer *observer)
+{
+	struct heap_sum sum = { .ledger = ledger };
+	uint64_t heap_rss = 0;
+	int error = 0;
+
+	if (observer)
+		observer->begin(&ledger->heap, observer->context);
+	add_mappings(ledger, maps, &heap_rss);
+	if (ledger->by_pages) {
+		error = memory_walk_heap(&ledger->heap, pagemap, take_heap_run, &sum, observer);
+		ledger->bytes[LEDGER_REMAINDER] = (int64_t)(heap_rss - sum.resident);
+	} else {
+		ledger->bytes[LEDGER_HEAP] += (int64_t)heap_rss;
+	}
+	return error || !observer ? error : memory_walk_mappings(ledger, maps, pagemap, observer);
+}
+
 static int attempt(const struct ledger_source *source, struct ledger *ledger)
 {
-	uint64_t begun = now_ns(), heap_rss = 0, heap_resident = 0;
 	struct target_rss_sums sums;
 	struct target_maps *maps;
+	uint64_t begun = now_ns();
 	int error, pagemap = target_pagemap_open(source->target->pid);
 
 	if (pagemap < 0)
@@ -250,13 +189,7 @@ static int attempt(const struct ledger_source *source, struct ledger *ledger)
 	read_heap(ledger, source);
 	error = target_maps_read_sums(source->target, &maps, &sums);
 	if (!error) {
-		add_mappings(ledger, maps, &heap_rss);
-		if (ledger->by_pages)
-			error = add_heap(ledger, pagemap, &heap_resident);
-		else
-			ledger->bytes[LEDGER_HEAP] += (int64_t)heap_rss;
-		if (ledger->by_pages)
-			ledger->bytes[LEDGER_REMAINDER] = (int64_t)(heap_rss - heap_resident);
+		error = add_pages(ledger, maps, pagemap, source->observer);
 		ledger->moved = sums.mappings > sums.rollup ? sums.mappings - sums.rollup : sums.rollup - sums.mappings;
 		target_maps_free(maps);
 	}
