@@ -12,10 +12,9 @@
 #include "cli.h"
 #include "gctap/ledger.h"
 #include "gctap/session.h"
-#include "gctap/target_memory.h"
 #include "gctap/trend.h"
 #include "gctap/verdict.h"
-#include "session/binary.h"
+#include "subject.h"
 
 #define SAMPLES	      60u /* of pages, while watching */
 #define SAMPLE_MIN_NS 500000000u
@@ -31,10 +30,7 @@ struct options {
 
 /* All that is known of the process. */
 struct inquiry {
-	struct target *target;
-	struct binary *binary;
-	struct heap *heap;
-	struct failure no_heap; /* why not */
+	struct subject subject;
 	struct ledger ledger;
 	struct cgroup_memory cgroup;
 	struct target_environment environment;
@@ -87,38 +83,6 @@ static const struct argp argp = {
 	NULL,
 	NULL
 };
-
-/* The heap's side may fail: the ledger is coarser then, and says why. */
-static void open_heap(struct inquiry *inquiry)
-{
-	struct binary *binary = inquiry->binary;
-	uint64_t address, offset;
-
-	if (!binary->gobin) {
-		failure_set(&inquiry->no_heap, -ENOEXEC, "no Go program");
-		return;
-	}
-	if (binary_solve_scavenge(binary, &inquiry->no_heap))
-		return;
-	if (target_mapping(inquiry->target, &address, &offset)) {
-		failure_set(&inquiry->no_heap, -ENOENT, "the executable is not mapped");
-		return;
-	}
-	if (heap_open(inquiry->target, binary->gobin, binary_bias(binary, address, offset), &binary->scavenge,
-		      &inquiry->heap, &inquiry->no_heap))
-		inquiry->heap = NULL;
-}
-
-/* Anonymous memory without a name is the runtime's only when nobody else can have mapped it. */
-static bool has_c(const struct inquiry *inquiry)
-{
-	struct gobin_build build;
-
-	if (!inquiry->binary->gobin)
-		return true;
-	gobin_build(inquiry->binary->gobin, &build);
-	return build.cgo != GOBIN_NO;
-}
 
 static uint64_t now_ns(void)
 {
@@ -214,19 +178,13 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 
 static int inquire(const struct options *options, struct inquiry *inquiry, struct failure *failure)
 {
-	struct ledger_source source = { .why = &inquiry->no_heap };
+	struct ledger_source source;
 	struct verdict_signals signals = { .ledger = &inquiry->ledger };
-	int error = target_open(options->pid, &inquiry->target, failure);
+	int error = subject_open(options->pid, &inquiry->subject, failure);
 
-	if (!error)
-		error = binary_open(inquiry->target->exe_fd, inquiry->target->exe, inquiry->target->exe_path, false,
-				    &inquiry->binary, failure);
 	if (error)
 		return error;
-	open_heap(inquiry);
-	source.target = inquiry->target;
-	source.heap = inquiry->heap;
-	source.cgo = has_c(inquiry);
+	source = subject_source(&inquiry->subject);
 	error = options->watch > 0 ? watch(options, inquiry, &source, failure)
 				   : ledger_take(&source, &inquiry->ledger, failure);
 	if (error)
@@ -290,8 +248,9 @@ static void print_text(const struct inquiry *inquiry)
 {
 	const struct ledger *ledger = &inquiry->ledger;
 
-	printf("%d (%s): %s, %s\n", inquiry->target->pid, inquiry->target->comm, inquiry->binary->path,
-	       inquiry->binary->version[0] ? inquiry->binary->version : "Go version unknown");
+	printf("%d (%s): %s, %s\n", inquiry->subject.target->pid, inquiry->subject.target->comm,
+	       inquiry->subject.binary->path,
+	       inquiry->subject.binary->version[0] ? inquiry->subject.binary->version : "Go version unknown");
 	printf("Resident %.1f MB =\n", mb((int64_t)ledger->rss));
 	for (unsigned i = 0; i < LEDGER_CLASSES; i++) {
 		if (!ledger->bytes[i])
@@ -406,12 +365,13 @@ static json_t *json_container(const struct inquiry *inquiry)
 static int print_json(const struct inquiry *inquiry)
 {
 	const struct ledger *ledger = &inquiry->ledger;
-	json_t *json = json_pack(
-		"{s:s, s:i, s:s?, s:I, s:I, s:I, s:o, s:o, s:o}", "type", "why", "pid", (int)inquiry->target->pid,
-		"go_version", inquiry->binary->version[0] ? inquiry->binary->version : NULL, "rss_bytes",
-		(json_int_t)ledger->rss, "remainder_bytes", (json_int_t)ledger->bytes[LEDGER_REMAINDER], "moved_bytes",
-		(json_int_t)ledger->moved, "classes", json_classes(ledger), "verdicts", json_verdicts(inquiry),
-		"container", json_container(inquiry));
+	json_t *json =
+		json_pack("{s:s, s:i, s:s?, s:I, s:I, s:I, s:o, s:o, s:o}", "type", "why", "pid",
+			  (int)inquiry->subject.target->pid, "go_version",
+			  inquiry->subject.binary->version[0] ? inquiry->subject.binary->version : NULL, "rss_bytes",
+			  (json_int_t)ledger->rss, "remainder_bytes", (json_int_t)ledger->bytes[LEDGER_REMAINDER],
+			  "moved_bytes", (json_int_t)ledger->moved, "classes", json_classes(ledger), "verdicts",
+			  json_verdicts(inquiry), "container", json_container(inquiry));
 	int error;
 
 	if (!json)
@@ -448,9 +408,6 @@ int command_why(int argc, char **argv)
 	if (!error && (fflush(stdout) || ferror(stdout)))
 		error = failure_set(&failure, -EIO, "cannot write the result");
 	ledger_clear(&inquiry.ledger);
-	heap_free(inquiry.heap);
-	if (inquiry.binary)
-		binary_free(inquiry.binary);
-	target_close(inquiry.target);
+	subject_close(&inquiry.subject);
 	return error ? cli_trouble(&failure) : EXIT_YES;
 }
