@@ -23,7 +23,8 @@ struct trend {
 
 void trend_add(struct trend *trend, double seconds, double bytes);
 
-enum trend_direction { TREND_UNKNOWN, TREND_STEADY, TREND_GROWS, TREND_FALLS };
+/* UNSURE: the line rises, and what needs no line does not say so. */
+enum trend_direction { TREND_UNKNOWN, TREND_STEADY, TREND_GROWS, TREND_FALLS, TREND_UNSURE };
 
 struct trend_line {
 	enum trend_direction direction; /* UNKNOWN: too few samples, or too short a time */

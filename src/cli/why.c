@@ -320,7 +320,7 @@ static json_t *json_verdicts(const struct inquiry *inquiry)
 
 static const char *direction_name(enum trend_direction direction)
 {
-	static const char *const names[] = { "unknown", "steady", "grows", "falls" };
+	static const char *const names[] = { "unknown", "steady", "grows", "falls", "unsure" };
 
 	return names[direction];
 }

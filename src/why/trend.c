@@ -74,7 +74,7 @@ static enum trend_direction direction_of(const struct trend *trend, const struct
 		return TREND_GROWS;
 	if (line->high < 0 && score < -3.3 && much)
 		return TREND_FALLS;
-	return TREND_STEADY;
+	return line->low > 0 && much ? TREND_UNSURE : TREND_STEADY;
 }
 
 void trend_line(const struct trend *trend, struct trend_line *line)
@@ -188,11 +188,12 @@ static void judge_steady(struct bench *bench, const struct trends *trends)
 	if (line.direction == TREND_GROWS)
 		return;
 	verdict = put_first(bench);
-	if (line.direction == TREND_UNKNOWN) {
+	if (line.direction == TREND_UNKNOWN || line.direction == TREND_UNSURE) {
 		verdict->name = "cannot_tell";
 		verdict->advice = "Watch for longer, over at least twelve collections, under load.";
-		say(verdict, "Whether objects leak cannot be told: %zu collections in %.0f s.", line.count,
-		    trends->seconds);
+		say(verdict, "Whether objects leak cannot be told: %zu collections in %.0f s%s.", line.count,
+		    trends->seconds,
+		    line.direction == TREND_UNSURE ? ", what is alive after them rises, but not steadily" : "");
 		return;
 	}
 	verdict->name = "no_heap_leak";

@@ -196,6 +196,19 @@ static void too_little_is_said(void **unused)
 	assert_non_null(strstr(verdicts[0].evidence, "2 collections in 40 s"));
 }
 
+/* Rises on the whole, and was lower in between: nobody knows yet. */
+static void rising_in_waves_is_not_called_steady(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 18;
+	for (int i = 0; i < 18; i++)
+		trend_add(&trends.live, i, (20 + i * 4 - (i == 10 ? 45 : 0)) * MIB);
+	assert_int_equal(trend_judge(&trends, verdicts, 0), 1);
+	assert_string_equal(verdicts[0].name, "cannot_tell");
+	assert_non_null(strstr(verdicts[0].evidence, "not steadily"));
+}
+
 static void each_kind_of_growth_has_a_name(void **unused)
 {
 	(void)unused;
@@ -240,6 +253,7 @@ int main(void)
 		cmocka_unit_test(a_leak_comes_first),
 		cmocka_unit_test(steady_is_said),
 		cmocka_unit_test(too_little_is_said),
+		cmocka_unit_test(rising_in_waves_is_not_called_steady),
 		cmocka_unit_test(each_kind_of_growth_has_a_name),
 		cmocka_unit_test(full_lists_keep_the_leak),
 	};
