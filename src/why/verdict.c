@@ -380,7 +380,7 @@ static void judge_files(struct bench *bench)
 	if (notable(bench, files, 25))
 		add(bench, "mapped_files", files,
 		    "Nothing needs to be done: when the kernel needs memory, it drops clean pages of files, and "
-		    "changed ones once they are written",
+		    "changed ones once they are written.",
 		    "%.1f MB are pages of files, %.1f MB of it mapped data, %.1f MB clean.", mb(files),
 		    mb(bench->ledger->data_files), mb(bench->ledger->file_clean));
 }
