@@ -22,6 +22,7 @@ extern const struct command commands[]; /* ends with a NULL name */
 int command_trace(int argc, char **argv);
 int command_madvise(int argc, char **argv);
 int command_why(int argc, char **argv);
+int command_map(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_schema(int argc, char **argv);

@@ -14,6 +14,7 @@ const struct command commands[] = {
 	{ "trace", "the runtime's gctrace lines of a running Go program", command_trace },
 	{ "madvise", "what a process gives back with madvise, why, and what the kernel frees", command_madvise },
 	{ "why", "where the resident memory of a process is, and why it is as much", command_why },
+	{ "map", "the address space of a process as a picture: SVG, HTML, or in the terminal", command_map },
 	{ "compare", "run a program with gctrace on, and hold gctap's lines against the runtime's", command_compare },
 	{ "inspect", "what can be known of a Go binary; needs no root", command_inspect },
 	{ "schema", "the JSON Schema of the records", command_schema },
