@@ -1,0 +1,273 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# gctap why on programs whose resident memory has one known cause: it comes first among the verdicts,
+# the classes add up, and the program does not notice.
+. "$(dirname "$0")/lib.sh"
+
+beat() { sed -nE 's/^beat=//p' "$PROGRAM.out" | tail -n 1; }
+
+beats_on() { (($(beat) > $1)); }
+
+rollup() { awk '$1 == "Rss:" { print $2 * 1024 }' "/proc/$PID/smaps_rollup"; }
+
+settled() { says "$PROGRAM.out" '^(ready|impossible)' || gone "$PID"; }
+
+# enter PROGRAM STATE... : in the background, until it is in the state.
+enter() {
+	PROGRAM=$1
+	start "$@"
+	await settled
+	! says "$PROGRAM.out" '^impossible' || skip "$(sed -nE 's/^impossible: //p' "$PROGRAM.out")"
+	! gone "$PID" || fail "$PROGRAM: $(cat "$PROGRAM.err")"
+}
+
+field() { jq -r "$1" out; }
+
+# To the byte; the program rests, so that hardly anything can be left over.
+adds_up() {
+	same "sum of the classes and the remainder" "$(field .rss_bytes)" "$(field '([.classes[]] | add) + .remainder_bytes')"
+	same "remainder is below a hundredth" true "$(field '(.remainder_bytes | fabs) * 100 < .rss_bytes')"
+}
+
+# As the kernel says before and afterwards, but for what moved and a few pages.
+as_the_kernel_says() {
+	local slack=$(($(field .moved_bytes) + (256 << 10))) low=$1 high=$2 rss
+	((low <= high)) || low=$2 high=$1
+	rss=$(field .rss_bytes)
+	((low - slack <= rss && rss <= high + slack)) || fail "Rss $rss, by smaps_rollup $1 before and $2 after"
+}
+
+runs_on() {
+	matches "state of the program" '^[RSD]$' "$(awk '$1 == "State:" { print $2 }' "/proc/$PID/status")"
+	same "its tracer" 0 "$(awk '$1 == "TracerPid:" { print $2 }' "/proc/$PID/status")"
+	[[ $PROGRAM != resident ]] || await beats_on "$(beat)"
+}
+
+look() {
+	local before
+	before=$(rollup)
+	gctap why --json -p "$PID"
+	ended_with 0
+	as_the_kernel_says "$before" "$(rollup)"
+	adds_up
+	runs_on
+}
+
+# judged VERDICT PROGRAM STATE... : that is the first one.
+judged() {
+	need jq
+	enter "${@:2}"
+	decided "$1"
+}
+
+decided() {
+	local verdict=$1
+	look
+	info "$(field '"Rss \(.rss_bytes), remainder \(.remainder_bytes), \([.verdicts[] | "\(.name) \(.bytes)"] | join(", "))"')"
+	same "read page by page" true "$(field .by_pages)"
+	same "first verdict" "$verdict" "$(field '.verdicts[0].name')"
+	same "leaks" 0 "$(field '[.verdicts[] | select(.leak)] | length')"
+}
+
+# At least so many bytes, of the 96 MiB.
+explains() {
+	(($(field '.verdicts[0].bytes') >= $1 << 20)) || fail "explains $(field '.verdicts[0].bytes') bytes"
+}
+
+# ---- A cause each -------------------------------------------------------------------------------
+
+case_a_small_program() {
+	judged nothing_notable resident idle
+	same "verdicts" 1 "$(field '.verdicts | length')"
+}
+
+case_live_objects() {
+	judged live_heap resident live
+	explains 95
+}
+
+case_headroom_of_gogc() {
+	judged gogc resident gogc
+	explains 70
+	matches "evidence" 'GOGC=500 ' "$(field '.verdicts[0].evidence')"
+}
+
+case_free_after_a_load() { judged free_kept resident kept; }
+
+case_free_within_the_goal() {
+	need jq
+	enter resident withingoal
+	gctap why --json -p "$PID"
+	[[ $(field .heap.gogc_goal_bytes) != null ]] || skip "this Go has no goal to read"
+	decided free_within_goal
+}
+
+case_holes() {
+	judged fragmentation resident fragmented
+	explains 80
+}
+
+case_goroutine_stacks() {
+	judged goroutine_stacks resident stacks
+	explains 60
+}
+
+case_memory_limit() {
+	judged memory_limit resident limit
+	matches "evidence" 'limit of 96\.0 MB' "$(field '.verdicts[0].evidence')"
+}
+
+case_runtime_metadata() {
+	judged metadata resident metadata
+	explains 30
+}
+
+case_lazy_free() {
+	GODEBUG=madvdontneed=0 judged lazy_free resident lazyfree
+	explains 95
+}
+
+case_huge_pages() {
+	judged huge_pages resident hugepages
+	explains 90
+}
+
+# Where the runtime maps what it could not give back anew, it takes no other way out.
+case_locked_memory() { judged locked resident locked; }
+
+case_mapped_files() {
+	judged mapped_files resident mapped
+	explains 96
+}
+
+case_variables() { judged globals resident globals; }
+
+case_address_space_alone() { judged virtual_only resident virtual; }
+
+case_malloc() {
+	judged c_memory cresident malloc
+	explains 95
+}
+
+case_mappings_of_c() { judged other_memory cresident mapped; }
+
+case_stacks_of_threads() {
+	judged thread_stacks cresident threads
+	explains 95
+}
+
+# Where the memory controller is, and a cgroup may be made. On a file system in memory, a file is no cache.
+case_page_cache_of_the_container() {
+	local folder=/sys/fs/cgroup/memory
+	[[ -e $folder ]] || folder=/sys/fs/cgroup
+	folder+=/gctap-why.$$
+	[[ $(stat -f -c %T .) != tmpfs ]] || skip "${TMPDIR:-/tmp} is in memory"
+	mkdir "$folder" 2>/dev/null || skip "no cgroup can be made in ${folder%/*}"
+	trap 'live_clean; rmdir "$folder"' EXIT
+	[[ -e $folder/memory.stat ]] || skip "there is no memory controller in ${folder%/*}"
+	(echo "$BASHPID" >"$folder/cgroup.procs" && exec nice "$GO_PROGRAMS/resident" pagecache >resident.out) &
+	PID=$! PROGRAM=resident
+	await settled
+	look
+	same "first verdict" page_cache "$(field '.verdicts[0].name')"
+	explains 90
+	same "charged" true "$(field '.container.current_bytes >= .verdicts[0].bytes')"
+}
+
+# ---- How it is told -----------------------------------------------------------------------------
+
+case_text() {
+	enter resident live
+	gctap why -p "$PID"
+	ended_with 0
+	same "first line" "$PID (resident): " "$(sed -nE '1s/^([0-9]+ \([^)]*\): ).*/\1/p' out)"
+	(($(grep -cE '^ +-?[0-9]+\.[0-9] MB  [a-zA-Z]' out) >= 6)) || fail "$(cat out)"
+	same "verdicts" 1 "$(grep -cE '^Verdict: [0-9.]+ MB are objects that ' out)"
+	same "standard error" "" "$(cat err)"
+}
+
+case_a_stripped_program() {
+	local goroot=${GOROOT:-$(go_system_root)}
+	need jq
+	[[ -n $goroot ]] || skip "no Go is installed"
+	go_build "$goroot" resident "$PWD/stripped" '-ldflags=-s -w'
+	nice ./stripped live >resident.out &
+	PID=$! PROGRAM=resident
+	await settled
+	look
+	same "first verdict" live_heap "$(field '.verdicts[0].name')"
+	same "read page by page" true "$(field .by_pages)"
+}
+
+# Coarser, and it says so.
+case_no_go_program() {
+	need jq
+	sleep "$LASTING" &
+	PID=$! PROGRAM=sleep
+	await is_running "$PID" "$(command -v sleep)"
+	look
+	same "why, version, heap" "false no Go program null null" \
+		"$(field '"\(.by_pages) \(.coarse_because) \(.go_version) \(.heap)"')"
+	same "first verdict" cannot_tell "$(field '.verdicts[0].name')"
+	matches "evidence" 'no Go program' "$(field '.verdicts[0].evidence')"
+}
+
+# ---- Refusals -----------------------------------------------------------------------------------
+
+case_no_such_process() {
+	gctap why -p 4194303
+	one_line_of_trouble '4194303'
+	gctap why --json -p 4194303
+	one_line_of_trouble '4194303'
+}
+
+# as_nobody CAPABILITIES : gctap why as an unprivileged user, with these ("none": none).
+as_nobody() {
+	local grant=()
+	[[ $1 == none ]] || grant=(--inh-caps="-all,$1" --ambient-caps="$1")
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" setpriv --reuid=65534 --regid=65534 --clear-groups "${grant[@]}" \
+		"$CASE_FOLDER/gctap" why --json -p "$PID" >out 2>err </dev/null || STATUS=$?
+}
+
+# The page tables are a file of the program's user. With these two nothing can be attached.
+case_permissions() {
+	local granted=+sys_ptrace,+dac_read_search
+	need setpriv jq
+	cp "$GCTAP" "$CASE_FOLDER/gctap"
+	enter resident live
+	as_nobody none
+	[[ $STATUS != 126 ]] || skip "an unprivileged user cannot run programs in ${TMPDIR:-/tmp}"
+	one_line_of_trouble 'CAP_SYS_PTRACE'
+	setpriv --reuid=65534 --inh-caps="-all,$granted" --ambient-caps="$granted" true 2>/dev/null ||
+		skip "capabilities cannot be granted here"
+	as_nobody +sys_ptrace
+	one_line_of_trouble 'CAP_DAC_READ_SEARCH'
+	as_nobody "$granted"
+	ended_with 0
+	adds_up
+	same "read page by page" true "$(field .by_pages)"
+	same "first verdict" live_heap "$(field '.verdicts[0].name')"
+}
+
+# Told with a hint at --help, as all commands do.
+refused() {
+	local why=$1
+	shift
+	gctap why "$@"
+	ended_with 2
+	matches "standard error" "^gctap why: [^"$'\n'"]*$why" "$(cat err)"
+	[[ ! -s out ]] || fail "there is output: $(head -n 1 out)"
+}
+
+case_wrong_arguments() {
+	refused 'which process'
+	refused 'which process' --json
+	refused '-p' 1
+	refused '-p' -p nonsense
+	refused '-p' -p 0
+	refused 'unrecognized option' --nonsense
+}
+
+run_cases "$@"
