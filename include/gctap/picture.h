@@ -86,7 +86,7 @@ struct picture {
 
 /* Begins anew. The caller zeroes @picture before the first time, and clears it in the end. */
 void picture_begin(struct picture *picture, const struct heap_snapshot *heap);
-/* Within the heap, and outside, by ascending address. 0 or -ENOMEM. */
+/* Within the heap, and outside, by ascending address. Addresses from 2^62 on are left out. 0 or -ENOMEM. */
 int picture_add(struct picture *picture, const struct memory_run *run);
 /* All is in: brings the cells into order. */
 void picture_finish(struct picture *picture);

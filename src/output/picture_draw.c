@@ -14,10 +14,10 @@
 #define TONE(shade) [PICTURE_TONE_OTHERS + (shade)-1]
 
 const struct picture_paint picture_paints[PICTURE_TONES] = {
-	[PICTURE_TONE_FULL] = { 'U', 22, "#14633f", "#4fd695" },
-	[PICTURE_TONE_HALF] = { 'V', 34, "#2f9060", "#35a06c" },
-	[PICTURE_TONE_QUARTER] = { 'W', 77, "#6dbb92", "#25754e" },
-	[PICTURE_TONE_LESS] = { 'Y', 157, "#abdac0", "#1a4f36" },
+	[PICTURE_TONE_FULL] = { 'U', 22, "#14633f", "#5fe6a6" },
+	[PICTURE_TONE_HALF] = { 'V', 34, "#2f9060", "#3bb077" },
+	[PICTURE_TONE_QUARTER] = { 'W', 77, "#6dbb92", "#2f8d5f" },
+	[PICTURE_TONE_LESS] = { 'Y', 157, "#abdac0", "#286647" },
 	TONE(PICTURE_HEAP) = { 'P', 34, "#2f9060", "#35a06c" },
 	TONE(PICTURE_FREE) = { 'F', 220, "#e6b619", "#e6b619" },
 	TONE(PICTURE_KEPT_RELEASED) = { 'X', 196, "#d92d2d", "#ff5c5c" },
@@ -30,7 +30,7 @@ const struct picture_paint picture_paints[PICTURE_TONES] = {
 	TONE(PICTURE_SHARED) = { 'D', 94, "#8f6a4a", "#b58e6b" },
 	TONE(PICTURE_OTHER) = { 'O', 239, "#4a525c", "#c3ccd5" },
 	TONE(PICTURE_REMAINDER) = { 'R', 16, "#000000", "#ffffff" },
-	TONE(PICTURE_RELEASED) = { '.', 195, "#cfe3f1", "#2a4457" },
+	TONE(PICTURE_RELEASED) = { '.', 195, "#cfe3f1", "#22374a" },
 	TONE(PICTURE_SWAPPED) = { '%', 183, "#d9c2f0", "#4a3566" },
 	TONE(PICTURE_UNTOUCHED) = { '_', 255, "#e9e9e6", "#2b2d30" },
 };

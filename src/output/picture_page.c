@@ -33,7 +33,7 @@ const char picture_page_body[] =
 	"<p id=\"subtitle\"></p>\n"
 	"<ul id=\"legend\"></ul>\n"
 	"<canvas id=\"map\"></canvas>\n"
-	"<p id=\"foot\" style=\"margin-top:10px\">Cells are filled from the bottom by what they are made up of; a slash is a gap between addresses. Heap in use is the paler the less of it are objects. Point at a cell for what it is.</p>\n"
+	"<p id=\"foot\" style=\"margin-top:10px\">Cells are filled from the bottom by what they are made up of; a slash is a gap between addresses. The less of the heap in use are objects, the fainter it is. Point at a cell for what it is.</p>\n"
 	"</main>\n"
 	"<div id=\"hint\" hidden></div>\n"
 	"<noscript>This page draws with a script of its own, which is switched off here.</noscript>\n";
@@ -158,7 +158,7 @@ const char picture_page_script[] =
 	"  const end = (BigInt(range.address) + BigInt(range.bytes)).toString(16);\n"
 	"  add(hint, 'code', range.address + ' - 0x' + end);\n"
 	"  if (range.class === 'gap') {\n"
-	"    add(hint, 'div', size(range.bytes) + ' without memory' + (range.reserved_bytes ? ', ' + size(range.reserved_bytes) + ' of it reserved and never touched' : ''));\n"
+	"    add(hint, 'div', size(range.bytes) + ' without memory' + (range.reserved_bytes ? ', ' + size(range.reserved_bytes) + ' of it reserved' : ''));\n"
 	"    return;\n"
 	"  }\n"
 	"  add(hint, 'div', size(range.bytes) + ': ' + phrase[range.class]).style.fontWeight = '600';\n"

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ADDRESS_END (1ull << 62)
+
 static const struct {
 	const char *name, *phrase;
 } shades[PICTURE_SHADES] = {
@@ -24,7 +26,7 @@ static const struct {
 	[PICTURE_REMAINDER] = { "remainder", "not accounted for" },
 	[PICTURE_RELEASED] = { "released", "released to the kernel" },
 	[PICTURE_SWAPPED] = { "swapped", "swapped out" },
-	[PICTURE_UNTOUCHED] = { "untouched", "reserved, never touched" },
+	[PICTURE_UNTOUCHED] = { "untouched", "nothing there: never touched, or taken back" },
 };
 
 const char *picture_shade_name(enum picture_shade shade)
@@ -239,6 +241,12 @@ static bool skip(struct picture *picture, const struct memory_run *run)
 	return true;
 }
 
+/* Of the kernel ([vsyscall]), or what a hostile process calls its heap. */
+static bool is_beyond(const struct memory_run *run)
+{
+	return run->bytes > ADDRESS_END || run->address > ADDRESS_END - run->bytes;
+}
+
 static bool span_begins(const struct memory_run *run, uint64_t address)
 {
 	return run->heap && run->heap->span && heap_span_address(run->heap->span) == address;
@@ -250,7 +258,7 @@ int picture_add(struct picture *picture, const struct memory_run *run)
 	struct density density = { 0 };
 	uint32_t name;
 
-	if (picture->error || skip(picture, run))
+	if (picture->error || is_beyond(run) || skip(picture, run))
 		return picture->error;
 	name = name_of(picture, run->mapping);
 	if (run->class == LEDGER_LIVE || run->class == LEDGER_NEW)
