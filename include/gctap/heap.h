@@ -41,7 +41,7 @@ int heap_open(const struct target *target, struct gobin *gobin, uint64_t bias, c
 /* The same from parts, for tests. Addresses are of the process; 0: not known. */
 struct heap_options {
 	const char *version; /* "go1.27.4" */
-	uint64_t mheap;	     /* address of runtime.mheap_ */
+	uint64_t lock;	     /* held while a sweep is reported: at or in runtime.mheap_ */
 	const struct recipe *sweep;
 	uint64_t bias; /* added to the addresses in @sweep */
 	struct recipe_limit limit;

@@ -136,7 +136,7 @@ static int check_sweep(struct heap *heap, const struct heap_header *header, stru
 		       struct failure *failure)
 {
 	uint32_t sweepgen;
-	int error = heap_read_at(heap, heap->options.mheap + heap->layout->sweepgen, &sweepgen, sizeof(sweepgen));
+	int error = heap_read_at(heap, heap->mheap + heap->layout->sweepgen, &sweepgen, sizeof(sweepgen));
 
 	if (error)
 		return failure_set(failure, error, "cannot read runtime.mheap_: %s", strerror(-error));
@@ -235,6 +235,7 @@ static bool has_inline_marks(const struct heap *heap)
 static int use_layout(struct heap *heap, const struct heap_layout *layout, struct failure *failure)
 {
 	heap->layout = layout;
+	heap->mheap = heap->options.lock - layout->lock;
 	heap->inline_marks = has_inline_marks(heap);
 	if (layout->first == layout->last)
 		snprintf(heap->name, sizeof(heap->name), "1.%u", layout->first);
@@ -255,23 +256,49 @@ static int try_layout(struct heap *heap, const struct heap_layout *layout, struc
 	return error;
 }
 
-/* The newest layout that fits: what is not in the table is most likely newer than it. */
-static int find_layout(struct heap *heap, struct failure *failure)
+static bool is_for(const struct heap_layout *layout, int minor)
+{
+	return minor >= (int)layout->first && minor <= (int)layout->last;
+}
+
+/* One layout after the other, those for this version first or only the others; -ENOTSUP: none fits. */
+static int try_layouts(struct heap *heap, const struct heap_layout *layouts, size_t count, bool matching,
+		       struct failure *failure)
 {
 	int minor = minor_version(heap->version), error = -ENOTSUP;
+
+	/* What is not in a table is most likely newer than it. */
+	for (size_t i = count; i-- && error && error != -ESRCH && error != -EPERM;) {
+		struct failure reason = { "" };
+
+		if (is_for(&layouts[i], minor) != matching)
+			continue;
+		error = try_layout(heap, &layouts[i], &reason);
+		/* The first is the one that is most likely right. */
+		if (error && !failure->text[0])
+			*failure = reason;
+	}
+	return error;
+}
+
+static int find_layout(struct heap *heap, struct failure *failure)
+{
 	struct failure reason = { "" };
+	int error;
 
 	for (size_t i = 0; i < heap_layouts_count; i++) {
-		if (minor >= (int)heap_layouts[i].first && minor <= (int)heap_layouts[i].last) {
+		if (is_for(&heap_layouts[i], minor_version(heap->version))) {
 			heap->listed = true;
 			return use_layout(heap, &heap_layouts[i], failure);
 		}
 	}
-	for (size_t i = heap_layouts_count; i-- && error;) {
-		error = try_layout(heap, &heap_layouts[i], &reason);
-		if (error == -ESRCH || error == -EPERM)
-			return failure_set(failure, error, "%s", reason.text);
-	}
+	error = try_layouts(heap, heap_layouts_found, heap_layouts_found_count, true, &reason);
+	if (error && error != -ESRCH && error != -EPERM)
+		error = try_layouts(heap, heap_layouts, heap_layouts_count, false, &reason);
+	if (error && error != -ESRCH && error != -EPERM)
+		error = try_layouts(heap, heap_layouts_found, heap_layouts_found_count, false, &reason);
+	if (error == -ESRCH || error == -EPERM)
+		return failure_set(failure, error, "%s", reason.text);
 	if (error)
 		return failure_set(failure, -ENOTSUP, "where the heap of %s keeps its pages is not known (%.300s)",
 				   heap->version, reason.text);

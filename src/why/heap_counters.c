@@ -58,7 +58,8 @@ int heap_counters_find(struct heap *heap, struct failure *failure)
 		return failure_set(failure, finding.error,
 				   "%s computes the size of the heap from more than a few variables", sweep->function);
 	in_use = expr_node(sweep->pool, heap->in_use);
-	if (heap->layout && in_use->op == EXPR_MEMORY)
+	heap->live = 0;
+	if (heap->layout->live && in_use->op == EXPR_MEMORY)
 		heap->live = in_use->value + heap->options.bias + (uint64_t)(int64_t)heap->layout->live;
 	return 0;
 }

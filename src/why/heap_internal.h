@@ -47,6 +47,7 @@ struct heap {
 	char version[64];
 	char name[32]; /* of the layout */
 	const struct heap_layout *layout;
+	uint64_t mheap; /* address of runtime.mheap_ */
 	bool listed, inline_marks;
 	expr_id in_use, retained, released; /* in options.sweep */
 	struct heap_leaf leaves[HEAP_LEAVES_MAX];

@@ -19,6 +19,7 @@ struct heap_span_layout {
 
 struct heap_layout {
 	unsigned first, last; /* versions 1.first to 1.last */
+	uint32_t lock;	      /* that is held while a sweep is reported, from the start of runtime.mheap */
 	/* From the start of runtime.mheap. */
 	uint32_t chunks;	/* pages.chunks: 8192 pointers to 8192 pallocData of 128 bytes */
 	uint32_t bounds;	/* pages.start and end: indices of chunks */
@@ -28,12 +29,14 @@ struct heap_layout {
 	uint32_t current_arena; /* base, end */
 	uint32_t arena_spans;	/* in heapArena: 8192 pointers to mspan */
 	struct heap_span_layout span;
-	int32_t live;		  /* from the counter of heap in use to that of live objects */
+	int32_t live;		  /* from the counter of heap in use to that of live objects; 0: not known */
 	bool released_with_arena; /* what is left of the current arena counts as released */
 	bool inline_marks;	  /* small objects' mark bits lie in their span until it is swept */
 };
 
 extern const struct heap_layout heap_layouts[]; /* by ascending version */
 extern const size_t heap_layouts_count;
+extern const struct heap_layout heap_layouts_found[];
+extern const size_t heap_layouts_found_count;
 
 #endif

@@ -39,7 +39,7 @@ int heap_open(const struct target *target, struct gobin *gobin, uint64_t bias, c
 	if (gobin_version(gobin, version, sizeof(version)))
 		return failure_set(failure, -ENOTSUP, "the binary does not tell its Go version");
 	options.sweep = recipes->background;
-	options.mheap = loaded(recipes->background->lock_address, bias);
+	options.lock = loaded(recipes->background->lock_address, bias);
 	find_goals(gobin, &options);
 	return heap_open_with(&options, out, failure);
 }

@@ -45,7 +45,7 @@ int heap_read_at(const struct heap *heap, uint64_t address, void *buffer, size_t
 int heap_header_read(struct heap *heap, struct heap_header *header, struct failure *failure)
 {
 	const struct heap_layout *layout = heap->layout;
-	uint64_t mheap = heap->options.mheap;
+	uint64_t mheap = heap->mheap;
 	struct memory_piece pieces[] = {
 		{ mheap + layout->bounds, header->bounds, sizeof(header->bounds), false },
 		{ mheap + layout->ranges, header->ranges, sizeof(header->ranges), false },
@@ -179,8 +179,8 @@ static int read_table(struct heap *heap, const struct heap_header *header, struc
 {
 	uint64_t first = header->bounds[0] / TABLE_ENTRIES, last = (header->bounds[1] - 1) / TABLE_ENTRIES;
 
-	return heap_read_at(heap, heap->options.mheap + heap->layout->chunks + first * sizeof(uint64_t),
-			    walk->table + first, (last - first + 1) * sizeof(uint64_t));
+	return heap_read_at(heap, heap->mheap + heap->layout->chunks + first * sizeof(uint64_t), walk->table + first,
+			    (last - first + 1) * sizeof(uint64_t));
 }
 
 static int read_bits(struct heap *heap, const struct heap_header *header, struct page_walk *walk,

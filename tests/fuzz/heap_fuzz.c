@@ -152,7 +152,7 @@ static void read_twice(struct heap_image *image, const char *version)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t minors[] = { 15, 19, 21, 24, 25, 27 };
+	static const uint8_t minors[] = { 15, 18, 19, 20, 21, 24, 25, 27 };
 	struct input input = { data, size };
 	unsigned flags = (unsigned)input_take(&input, 1), minor = minors[input_take(&input, 1) % sizeof(minors)];
 	unsigned patches = (unsigned)input_take(&input, 1);

@@ -208,18 +208,27 @@ static inline struct recipe *image_recipe(void)
 	return recipe;
 }
 
+static inline const struct heap_layout *image_layout(unsigned minor)
+{
+	for (size_t i = 0; i < heap_layouts_count; i++)
+		if (minor >= heap_layouts[i].first && minor <= heap_layouts[i].last)
+			return &heap_layouts[i];
+	for (size_t i = 0; i < heap_layouts_found_count; i++)
+		if (minor == heap_layouts_found[i].first)
+			return &heap_layouts_found[i];
+	abort();
+}
+
 /* A heap of scavenged pages. */
 static inline struct heap_image *image_new(unsigned minor)
 {
 	struct heap_image *image = calloc(1, sizeof(*image));
 	uint64_t first = (IMAGE_HEAP + 0x800000000000ull) / HEAP_CHUNK_BYTES;
 	uint64_t arena = IMAGE_ARENAS + (IMAGE_HEAP + 0x800000000000ull) / (64 << 20) * 8;
-	const struct heap_layout *layout = heap_layouts;
+	const struct heap_layout *layout = image_layout(minor);
 
 	if (!image)
 		abort();
-	while (layout < heap_layouts + heap_layouts_count - 1 && layout->last < minor)
-		layout++;
 	image->layout = layout;
 	image->recipe = image_recipe();
 	image_map(image, IMAGE_MHEAP, 96 << 10);
@@ -264,7 +273,7 @@ static inline void image_free(struct heap_image *image)
 static inline struct heap_options image_options(struct heap_image *image, const char *version)
 {
 	return (struct heap_options){ .version = version,
-				      .mheap = IMAGE_MHEAP,
+				      .lock = IMAGE_MHEAP + image->layout->lock,
 				      .sweep = image->recipe,
 				      .bias = IMAGE_BIAS,
 				      .read = image_reader,

@@ -544,28 +544,40 @@ static void marks_that_cannot_be(void **state)
 
 /* ---- Layouts ---- */
 
+static void expect_unlisted(unsigned minor, const char *version, const char *name)
+{
+	struct heap_image *image = filled(minor);
+	struct heap *heap = open_as(image, version);
+	struct heap_snapshot snapshot = { 0 };
+	bool listed;
+
+	assert_string_equal(heap_layout_name(heap, &listed), name);
+	assert_false(listed);
+	read_well(heap, &snapshot);
+	assert_int_equal(snapshot.nr_spans, 6);
+	assert_int_equal(snapshot.difference.idle, 0);
+	heap_snapshot_clear(&snapshot);
+	heap_free(heap);
+	image_free(image);
+}
+
 static void a_version_that_is_not_listed(void **state)
 {
-	static const struct {
-		unsigned minor;
-		const char *name;
-	} expected[] = { { 15, "1.15" }, { 19, "1.19" }, { 21, "1.21" }, { 27, "1.26 - 1.27" } };
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		struct heap_image *image = filled(expected[i].minor);
-		struct heap *heap = open_as(image, "devel +abcdef");
-		struct heap_snapshot snapshot = { 0 };
-		bool listed;
+	expect_unlisted(15, "devel +abcdef", "1.15");
+	expect_unlisted(19, "devel +abcdef", "1.19");
+	expect_unlisted(21, "devel +abcdef", "1.21");
+	expect_unlisted(27, "go1.28rc1", "1.26 - 1.27");
+	expect_unlisted(20, "devel +abcdef", "1.20");
+}
 
-		assert_string_equal(heap_layout_name(heap, &listed), expected[i].name);
-		assert_false(listed);
-		read_well(heap, &snapshot);
-		assert_int_equal(snapshot.nr_spans, 6);
-		heap_snapshot_clear(&snapshot);
-		heap_free(heap);
-		image_free(image);
-	}
+static void versions_without_a_toolchain(void **state)
+{
+	(void)state;
+	expect_unlisted(16, "go1.16.3", "1.16");
+	expect_unlisted(17, "go1.17.2", "1.17");
+	expect_unlisted(18, "go1.18", "1.18");
+	expect_unlisted(20, "go1.20.12", "1.20");
 }
 
 static void a_heap_of_no_known_layout(void **state)
@@ -628,17 +640,29 @@ static void a_process_that_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pages_and_counters_agree),   cmocka_unit_test(marks_by_the_state_of_sweeping),
-		cmocka_unit_test(marks_in_the_span),	      cmocka_unit_test(runs_cover_all_pages),
-		cmocka_unit_test(chunks_of_all_ranges),	      cmocka_unit_test(stale_pointers_hide_no_span),
-		cmocka_unit_test(limits_where_recipes_tell),  cmocka_unit_test(reads_again_what_moved),
-		cmocka_unit_test(says_how_far_it_is_off),     cmocka_unit_test(says_when_a_cycle_ended_meanwhile),
-		cmocka_unit_test(counters_that_do_not_fit),   cmocka_unit_test(bounds_that_are_none),
-		cmocka_unit_test(ranges_that_are_none),	      cmocka_unit_test(more_than_the_maximum),
-		cmocka_unit_test(pointers_to_nowhere),	      cmocka_unit_test(spans_that_are_none),
-		cmocka_unit_test(a_span_ends_with_its_pages), cmocka_unit_test(too_many_spans_amiss),
-		cmocka_unit_test(marks_that_cannot_be),	      cmocka_unit_test(a_version_that_is_not_listed),
-		cmocka_unit_test(a_heap_of_no_known_layout),  cmocka_unit_test(a_line_without_the_heap),
+		cmocka_unit_test(pages_and_counters_agree),
+		cmocka_unit_test(marks_by_the_state_of_sweeping),
+		cmocka_unit_test(marks_in_the_span),
+		cmocka_unit_test(runs_cover_all_pages),
+		cmocka_unit_test(chunks_of_all_ranges),
+		cmocka_unit_test(stale_pointers_hide_no_span),
+		cmocka_unit_test(limits_where_recipes_tell),
+		cmocka_unit_test(reads_again_what_moved),
+		cmocka_unit_test(says_how_far_it_is_off),
+		cmocka_unit_test(says_when_a_cycle_ended_meanwhile),
+		cmocka_unit_test(counters_that_do_not_fit),
+		cmocka_unit_test(bounds_that_are_none),
+		cmocka_unit_test(ranges_that_are_none),
+		cmocka_unit_test(more_than_the_maximum),
+		cmocka_unit_test(pointers_to_nowhere),
+		cmocka_unit_test(spans_that_are_none),
+		cmocka_unit_test(a_span_ends_with_its_pages),
+		cmocka_unit_test(too_many_spans_amiss),
+		cmocka_unit_test(marks_that_cannot_be),
+		cmocka_unit_test(a_version_that_is_not_listed),
+		cmocka_unit_test(versions_without_a_toolchain),
+		cmocka_unit_test(a_heap_of_no_known_layout),
+		cmocka_unit_test(a_line_without_the_heap),
 		cmocka_unit_test(a_process_that_is_gone),
 	};
 

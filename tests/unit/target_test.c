@@ -22,6 +22,7 @@
 
 #include "gctap/target.h"
 #include "gctap/target_pages.h"
+#include "gctap/target_memory.h"
 #include "target/command.h"
 #include "target/stat.h"
 
@@ -714,6 +715,34 @@ static void test_pagemap_ends_with_exec(void **state)
 	munmap(region, bytes);
 }
 
+/* More pieces than a system call takes, some of them nowhere; our own memory serves. */
+static void test_read_pieces(void **state)
+{
+	enum { PIECES = 1300 };
+	static struct memory_piece pieces[PIECES];
+	static uint64_t from[PIECES], to[PIECES];
+	struct failure failure = { "" };
+	struct target *target;
+
+	(void)state;
+	assert_int_equal(target_open(getpid(), &target, &failure), 0);
+	for (size_t i = 0; i < PIECES; i++) {
+		from[i] = i + 1;
+		pieces[i] = (struct memory_piece){ (uint64_t)(uintptr_t)&from[i], &to[i], sizeof(to[i]), false };
+		if (i % 500 == 0)
+			pieces[i].address = i ? 16 : UINT64_MAX - 4096;
+		if (i == 7)
+			pieces[i].length = 0;
+	}
+	assert_int_equal(target_read_pieces(target, pieces, PIECES), 0);
+	for (size_t i = 0; i < PIECES; i++) {
+		assert_int_equal(pieces[i].read, i % 500 != 0);
+		assert_int_equal(to[i], i % 500 && i != 7 ? i + 1 : 0);
+	}
+	assert_int_equal(target_read_pieces(target, pieces, 0), 0);
+	target_close(target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -744,6 +773,7 @@ int main(void)
 		cmocka_unit_test(test_pages_of_nobody),
 		cmocka_unit_test(test_pagemap_of_self),
 		cmocka_unit_test(test_pagemap_ends_with_exec),
+		cmocka_unit_test(test_read_pieces),
 	};
 
 	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
