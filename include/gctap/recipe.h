@@ -78,7 +78,7 @@ struct recipe {
 	bool cumulative;
 	/*
 	 * The lock that is held while a sweep's line is printed: the address of runtime.mheap_, whose first
-	 * field it is. 0: none is taken.
+	 * field it is; in Go 1.18 that of a lock inside it. 0: none is taken.
 	 */
 	uint64_t lock_address;
 	struct expr_pool *pool;
