@@ -164,7 +164,7 @@ case_page_cache_of_the_container() {
 	folder+=/gctap-why.$$
 	[[ $(stat -f -c %T .) != tmpfs ]] || skip "${TMPDIR:-/tmp} is in memory"
 	mkdir "$folder" 2>/dev/null || skip "no cgroup can be made in ${folder%/*}"
-	trap 'live_clean; rmdir "$folder"' EXIT
+	trap "live_clean; rmdir '$folder'" EXIT # folder is this function's
 	[[ -e $folder/memory.stat ]] || skip "there is no memory controller in ${folder%/*}"
 	(echo "$BASHPID" >"$folder/cgroup.procs" && exec nice "$GO_PROGRAMS/resident" pagecache >resident.out) &
 	PID=$! PROGRAM=resident
