@@ -14,6 +14,9 @@
 #define LEGEND_COLUMNS 2u
 #define WIDTH	       (LEFT + COLUMNS * SIDE + 16u)
 
+/* Of a cell of which anything is resident. */
+#define RESIDENT_SHARE_MIN 0.2
+
 static double mb(uint64_t bytes)
 {
 	return (double)bytes / (1 << 20);
@@ -50,6 +53,16 @@ static void append_hint(struct line *line, const struct picture *picture, const 
 	line_append_string(line, "</title>");
 }
 
+/* By how much what is resident is drawn larger than it is, and what is not smaller: a few pages are to be seen. */
+static double magnified(const struct picture *picture, uint64_t resident_bytes, bool resident)
+{
+	double share = (double)resident_bytes / (double)picture->cell_bytes;
+
+	if (!resident_bytes || share >= RESIDENT_SHARE_MIN)
+		return 1;
+	return resident ? RESIDENT_SHARE_MIN / share : (1 - RESIDENT_SHARE_MIN) / (1 - share);
+}
+
 /* From the bottom up, what a cell is made up of; what is not mapped stays as the paper is. */
 static void append_parts(struct line *line, const struct picture *picture, const struct picture_cell *cell, unsigned x,
 			 unsigned y)
@@ -60,6 +73,7 @@ static void append_parts(struct line *line, const struct picture *picture, const
 	for (unsigned i = 0; i < PICTURE_SHADES; i++) {
 		double height = INSIDE * (double)cell->bytes[i] / (double)picture->cell_bytes;
 
+		height *= magnified(picture, glance.resident, i < PICTURE_RESIDENT_SHADES);
 		if (height < 0.05)
 			continue;
 		bottom -= height;

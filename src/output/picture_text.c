@@ -128,6 +128,8 @@ static void append_heading(struct line *line, const struct picture *picture, con
 	append_ascii(line, title->version[0] ? title->version : "Go version unknown");
 	picture_append_format(line, "\nResident %.1f MB; a cell is %" PRIu64 " kB of addresses\n", mb(ledger->rss),
 			      picture->cell_bytes >> 10);
+	if (ledger->moved)
+		picture_append_format(line, "(Rss changed by %.1f MB while it was looked at)\n", mb(ledger->moved));
 	if (!ledger->by_pages) {
 		line_append_string(line, "The heap is not told apart: ");
 		append_ascii(line, ledger->coarse.text);
