@@ -42,7 +42,7 @@ const char *picture_shade_phrase(enum picture_shade shade);
 #define PICTURE_CELL_BYTES_MIN 4096u
 #define PICTURE_CELLS_MAX      16384u
 /* Untouched memory outside the heap's chunks that is longer is left out like a gap. */
-#define PICTURE_SKIPPED_MIN   (1u << 20)
+#define PICTURE_SKIPPED_MIN   (256u << 10)
 #define PICTURE_SKIPS_MAX     16384u
 #define PICTURE_NAMES_MAX     2048u
 #define PICTURE_NAME_BYTES    256u
