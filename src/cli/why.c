@@ -248,9 +248,14 @@ static void print_text(const struct inquiry *inquiry)
 {
 	const struct ledger *ledger = &inquiry->ledger;
 
-	printf("%d (%s): %s, %s\n", inquiry->subject.target->pid, inquiry->subject.target->comm,
-	       inquiry->subject.binary->path,
+	/* Names are the process's choice: none may command the terminal. */
+	char *comm = record_text_escape(inquiry->subject.target->comm, true);
+	char *path = record_text_escape(inquiry->subject.binary->path, true);
+
+	printf("%d (%s): %s, %s\n", inquiry->subject.target->pid, comm ? comm : "?", path ? path : "?",
 	       inquiry->subject.binary->version[0] ? inquiry->subject.binary->version : "Go version unknown");
+	free(comm);
+	free(path);
 	printf("Resident %.1f MB =\n", mb((int64_t)ledger->rss));
 	for (unsigned i = 0; i < LEDGER_CLASSES; i++) {
 		if (!ledger->bytes[i])

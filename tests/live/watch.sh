@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# gctap why --watch: what grows is named, with its slope, and what does not is not.
+. "$(dirname "$0")/lib.sh"
+
+readonly WATCH=${WATCH:-15}
+
+watch() {
+	need jq
+	start leaking "$1"
+	await says leaking.out ready
+	gctap why --watch "$WATCH" --json -p "$PID"
+	ended_with 0
+	info "$(jq -c '[.trends.cycles, .trends.live.direction, .trends.stacks.direction, .verdicts[0].evidence]' out)"
+	# Fewer collections than it takes to say something: the machine had no time for the program.
+	(($(jq .trends.cycles out) >= 14)) || skip "the program made $(jq .trends.cycles out) collections only"
+}
+
+verdict() { jq -r '.verdicts[0].name' out; }
+
+case_a_heap_that_leaks() {
+	watch heap
+	same "first verdict" heap_leak "$(verdict)"
+	same "it is a leak" true "$(jq '.verdicts[0].leak' out)"
+}
+
+case_goroutines_that_leak() {
+	watch goroutines
+	same "goroutines are among the leaks" true "$(jq '[.verdicts[] | select(.leak).name] | index("goroutine_leak") != null' out)"
+}
+
+case_a_healthy_program() {
+	watch nothing
+	same "leaks" '[]' "$(jq -c '[.verdicts[] | select(.leak).name]' out)"
+}
+
+case_ends_by_sigint_with_a_verdict() {
+	need jq
+	start leaking nothing
+	await says leaking.out ready
+	tap why --watch 600 --json -p "$PID"
+	sleep 2
+	kill -INT "$TAP"
+	await_end "$TAP"
+	ended_with 0
+	matches "first verdict" '.' "$(verdict)"
+}
+
+case_a_program_that_ends() {
+	start leaking nothing
+	await says leaking.out ready
+	tap why --watch 600 -p "$PID"
+	sleep 1
+	kill "$PID"
+	await_end "$TAP"
+	matches "exit status" '^[02]$' "$STATUS"
+}
+
+run_cases "$@"
