@@ -24,13 +24,17 @@ struct verdict_signals {
 
 struct verdict {
 	const char *name;   /* "free_kept", as in JSON */
-	uint64_t bytes;	    /* that it explains; verdicts come by these */
+	uint64_t bytes;	    /* that it explains, of Rss or of what is beside it; verdicts come by these */
 	char evidence[320]; /* the numbers, one sentence */
 	const char *advice; /* one sentence; NULL: nothing to do */
 	bool leak;	    /* says that something grows without bound */
 };
 
-/* By bytes, the largest first, behind them what is outside the process; at least one. Returns how many. */
+/*
+ * By bytes, the largest first; behind them what is no part of Rss (page cache, address space, how gctrace's number
+ * becomes Rss); at least one. Parts overlap where a cause is made up of others (memory_limit, live_heap). Returns
+ * how many.
+ */
 unsigned verdict_judge(const struct verdict_signals *signals, struct verdict verdicts[VERDICTS_MAX]);
 
 #endif

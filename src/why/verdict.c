@@ -328,7 +328,7 @@ static void judge_gogc(struct bench *bench)
 		    "%.1f MB have been allocated since the last cycle or wait for the next one: GOGC is off. Working "
 		    "as configured.",
 		    mb(fresh));
-	else if (counters->gc_percent.known && counters->percent_goal.known)
+	else if (counters->gc_percent.known && counters->percent_goal.known && counters->percent_goal.value < NO_LIMIT)
 		add(bench, "gogc", fresh, advice,
 		    "%.1f MB have been allocated since the last cycle or wait for the next one: GOGC=%" PRId64
 		    " lets the heap grow to %.1f MB. Working as configured.",

@@ -422,6 +422,9 @@ static void test_gogc(void **state)
 	(void)state;
 	now.ledger.bytes[LEDGER_NEW] = (int64_t)(30 * PERCENT);
 	says("gogc", "GOGC=100 lets the heap grow to 200.0 MB");
+	counters->percent_goal = number(UINT64_MAX); /* GOGC was off when it was set */
+	says("gogc", "cannot be told");
+	counters->percent_goal = number(200 * MIB);
 	counters->gc_percent = number(UINT32_MAX);
 	says("gogc", "GOGC is off");
 	counters->gc_percent.known = false;
