@@ -660,15 +660,19 @@ static void scramble(void *bytes, size_t size)
 /* Any numbers: each part of Rss in order, no overflow that a sanitizer would see, and all sentences whole. */
 static void test_hostile(void **state)
 {
+	struct heap_counters *counters = &now.ledger.heap.counters;
+
 	srand(1);
 	for (int round = 0; round < 20000; round++) {
 		begin(state);
 		scramble(now.ledger.bytes, sizeof(now.ledger.bytes));
 		scramble(&now.ledger.rss, offsetof(struct ledger, by_pages) - offsetof(struct ledger, rss));
-		scramble(&now.ledger.heap.counters.in_use, 3 * sizeof(uint64_t));
-		for (struct heap_number *value = &now.ledger.heap.counters.live;
-		     value <= &now.ledger.heap.counters.gc_percent; value++)
-			scramble(&value->value, sizeof(value->value));
+		scramble(&counters->in_use, 3 * sizeof(uint64_t));
+		scramble(&counters->live.value, sizeof(uint64_t));
+		scramble(&counters->memory_limit.value, sizeof(uint64_t));
+		scramble(&counters->mapped_ready.value, sizeof(uint64_t));
+		scramble(&counters->percent_goal.value, sizeof(uint64_t));
+		scramble(&counters->gc_percent.value, sizeof(uint64_t));
 		scramble(&now.status, offsetof(struct target_status, thp_enabled));
 		scramble(&now.cgroup.current, sizeof(uint64_t));
 		scramble(&now.cgroup.stat, sizeof(now.cgroup.stat));
