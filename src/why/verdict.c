@@ -353,23 +353,43 @@ static void judge_threads(struct bench *bench)
 }
 
 /*
- * What of the memory without a name can be the runtime's own, at most: what it has mapped and not given back,
- * without the heap. Much of that may never have been touched. 0: nothing, or not known.
+ * The most that the runtime's own tables can be: what it has mapped and not given back, without the heap. Much
+ * of that may never have been touched. Go 1.18 and older do not count it.
  */
-static uint64_t own_bytes(const struct bench *bench)
+static bool own_bytes(const struct bench *bench, uint64_t *bytes)
 {
 	const struct heap_snapshot *heap = &bench->ledger->heap;
 
-	if (!bench->ledger->by_pages || !bench->ledger->cgo_or_unknown || !heap->counters.mapped_ready.known)
-		return 0;
-	return less(less(less(heap->counters.mapped_ready.value, heap->counters.in_use), heap->counters.free),
-		    heap->bytes.manual);
+	*bytes = less(less(less(heap->counters.mapped_ready.value, heap->counters.in_use), heap->counters.free),
+		      heap->bytes.manual);
+	return bench->ledger->by_pages && heap->counters.mapped_ready.known;
+}
+
+/* What has no name and was taken for the runtime's, and is more than that. */
+static uint64_t not_own_bytes(const struct bench *bench)
+{
+	uint64_t own;
+
+	return own_bytes(bench, &own) ? less(class_bytes(bench, LEDGER_METADATA), own) : 0;
+}
+
+static void judge_metadata(struct bench *bench)
+{
+	uint64_t bytes = class_bytes(bench, LEDGER_METADATA) - not_own_bytes(bench);
+
+	if (notable(bench, bytes, 20))
+		add(bench, "metadata", bytes,
+		    "It is never given back, and used again: it follows the largest heap there was. No leak.",
+		    "%.1f MB are the runtime's own: spans, bitmaps, tables, %.0f %% of Rss.", mb(bytes),
+		    percent_of(bytes, bench->ledger->rss));
 }
 
 static void add_other_memory(struct bench *bench, uint64_t heap, uint64_t other)
 {
-	uint64_t own = own_bytes(bench);
+	uint64_t own;
 
+	if (!own_bytes(bench, &own) || !bench->ledger->cgo_or_unknown)
+		own = 0;
 	add(bench, "other_memory", heap + other,
 	    "Look at what calls mmap: C, which maps large allocations one by one, or the program itself.",
 	    "%.1f MB are not of the Go heap: %.1f MB of anonymous mappings that nothing tells the owner of (the "
@@ -380,7 +400,8 @@ static void add_other_memory(struct bench *bench, uint64_t heap, uint64_t other)
 /* In a program with C, its mappings cannot be told from the program's, nor from the runtime's own. */
 static void judge_c(struct bench *bench)
 {
-	uint64_t heap = class_bytes(bench, LEDGER_C_HEAP), other = class_bytes(bench, LEDGER_OTHER);
+	uint64_t heap = class_bytes(bench, LEDGER_C_HEAP);
+	uint64_t other = class_bytes(bench, LEDGER_OTHER) + not_own_bytes(bench);
 
 	if (!notable(bench, heap + other, 20))
 		return;
@@ -413,8 +434,6 @@ static const struct {
 } plain[] = {
 	{ LEDGER_STACKS, "goroutine_stacks", "stacks of goroutines, and work of the collector",
 	  "Count the goroutines (a goroutine profile): they are many, or deep; stacks shrink only at a collection." },
-	{ LEDGER_METADATA, "metadata", "the runtime's own: spans, bitmaps, tables",
-	  "It is never given back, and used again: it follows the largest heap there was. No leak." },
 	{ LEDGER_GLOBALS, "globals", "variables of the program, as the executable declares them",
 	  "Look for large arrays among the package variables." },
 	{ LEDGER_SHARED, "shared_memory", "shared memory and devices",
@@ -560,6 +579,7 @@ unsigned verdict_judge(const struct verdict_signals *signals, struct verdict ver
 	judge_live(&bench);
 	judge_gogc(&bench);
 	judge_threads(&bench);
+	judge_metadata(&bench);
 	judge_c(&bench);
 	judge_files(&bench);
 	judge_plain(&bench);

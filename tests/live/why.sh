@@ -141,6 +141,15 @@ case_mapped_files() {
 	explains 96
 }
 
+# What the runtime maps for itself, it counts: from Go 1.19 on.
+case_mappings_of_the_program() {
+	need jq
+	enter resident anonymous
+	gctap why --json -p "$PID"
+	[[ $(field .heap.mapped_ready_bytes) != null ]] || skip "this Go does not count what it has mapped"
+	decided other_memory
+}
+
 case_variables() { judged globals resident globals; }
 
 case_address_space_alone() { judged virtual_only resident virtual; }
@@ -164,7 +173,7 @@ case_page_cache_of_the_container() {
 	folder+=/gctap-why.$$
 	[[ $(stat -f -c %T .) != tmpfs ]] || skip "${TMPDIR:-/tmp} is in memory"
 	mkdir "$folder" 2>/dev/null || skip "no cgroup can be made in ${folder%/*}"
-	trap "live_clean; rmdir '$folder'" EXIT # folder is this function's
+	trap "live_clean; await rmdir '$folder'" EXIT # folder is this function's
 	[[ -e $folder/memory.stat ]] || skip "there is no memory controller in ${folder%/*}"
 	(echo "$BASHPID" >"$folder/cgroup.procs" && exec nice "$GO_PROGRAMS/resident" pagecache >resident.out) &
 	PID=$! PROGRAM=resident

@@ -485,6 +485,26 @@ static void test_other_memory_of_the_runtime(void **state)
 	says("other_memory", "can be up to 0.0 MB of it");
 }
 
+/* A program without C maps memory itself: the runtime's tables are not more than it counts. */
+static void test_metadata_of_the_program(void **state)
+{
+	struct heap_snapshot *heap = &now.ledger.heap;
+
+	(void)state;
+	now.ledger.bytes[LEDGER_METADATA] = (int64_t)(50 * PERCENT);
+	heap->counters.mapped_ready = number(400 * MIB);
+	heap->counters.in_use = 100 * MIB;
+	holds("metadata", 300 * MIB);
+	holds("other_memory", 200 * MIB);
+	says("other_memory", "can be up to 0.0 MB of it");
+	heap->counters.in_use++;
+	holds("metadata", 300 * MIB - 1);
+	holds("other_memory", 200 * MIB + 1);
+	heap->counters.mapped_ready.known = false;
+	holds("metadata", 500 * MIB);
+	fails("other_memory");
+}
+
 /* ---- Without the heap ---------------------------------------------------------------------------------- */
 
 static void test_coarse(void **state)
@@ -625,7 +645,7 @@ static void test_order(void **state)
 	now.cgroup.current = 10 * RSS;
 	now.cgroup.stat.file = 9 * RSS;
 	now.status.vm_size = 100 * RSS;
-	in_order((const char *const[]){ "live_heap", "free_within_goal", "goroutine_stacks", "metadata", "page_cache",
+	in_order((const char *const[]){ "live_heap", "free_within_goal", "metadata", "goroutine_stacks", "page_cache",
 					"virtual_only", "objects_and_rss" },
 		 7);
 }
@@ -705,6 +725,7 @@ int main(void)
 		cmocka_unit_test_setup(test_threads, begin),
 		cmocka_unit_test_setup(test_c_memory, begin),
 		cmocka_unit_test_setup(test_other_memory_of_the_runtime, begin),
+		cmocka_unit_test_setup(test_metadata_of_the_program, begin),
 		cmocka_unit_test_setup(test_coarse, begin),
 		cmocka_unit_test_setup(test_page_cache, begin),
 		cmocka_unit_test_setup(test_page_cache_of_others, begin),

@@ -40,6 +40,7 @@ var states = map[string]func(){
 	"hugepages":  hugePages,
 	"locked":     locked,
 	"mapped":     mapped,
+	"anonymous":  anonymous,
 	"pagecache":  pageCache,
 	"virtual":    virtual,
 	"globals":    globals,

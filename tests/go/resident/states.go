@@ -145,6 +145,14 @@ func pageCache() {
 	must(makeFile().Close())
 }
 
+// Of its own, and not of a file.
+func anonymous() {
+	memory, err := syscall.Mmap(-1, 0, *megabytes*megabyte, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	must(err)
+	touch(memory)
+}
+
 // Address space, and nothing behind it.
 func virtual() {
 	_, err := syscall.Mmap(-1, 0, 16<<30, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
