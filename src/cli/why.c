@@ -77,7 +77,8 @@ static const struct argp argp = {
 	"Where the resident memory of a Go process is: what the runtime believes of every page, joined with what the "
 	"kernel holds of it, and why it is as much.\v"
 	"Reads only: /proc and the process's memory; nothing is attached without --watch, the process is not stopped. "
-	"Needs root, or CAP_SYS_PTRACE (with --watch, what gctap trace needs). Exit status: 0 done, 2 it could not be "
+	"Needs root, or CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH for another user's process (with --watch, what gctap "
+	"trace needs). Exit status: 0 done, 2 it could not be "
 	"run. Ctrl-C ends watching, with a verdict on what was seen.",
 	NULL,
 	NULL,
@@ -208,6 +209,12 @@ static double mb(int64_t bytes)
 	return (double)bytes / (1 << 20);
 }
 
+/* With GOGC off there is none: the runtime has the largest number there. */
+static bool goal_known(const struct heap_counters *counters)
+{
+	return counters->percent_goal.known && counters->percent_goal.value <= INT64_MAX;
+}
+
 static void print_remark(const struct ledger *ledger, enum ledger_class class)
 {
 	const struct heap_counters *counters = &ledger->heap.counters;
@@ -215,7 +222,7 @@ static void print_remark(const struct ledger *ledger, enum ledger_class class)
 
 	if (class == LEDGER_HEAP)
 		printf("  not told apart: %s", ledger->coarse.text);
-	if (class == LEDGER_NEW && counters->percent_goal.known)
+	if (class == LEDGER_NEW && goal_known(counters))
 		printf("  goes at the next cycle (goal %.1f MB)", mb((int64_t)counters->percent_goal.value));
 	if (class == LEDGER_HOLES && in_use > 0)
 		printf("  spans are %.0f %% occupied",
@@ -301,12 +308,12 @@ static json_t *json_heap(const struct ledger *ledger)
 
 	if (!ledger->by_pages)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "in_use_bytes", (json_int_t)counters->in_use,
-			 "free_bytes", (json_int_t)counters->free, "released_bytes", (json_int_t)counters->released,
-			 "memory_limit_bytes", heap_number(&counters->memory_limit), "mapped_ready_bytes",
-			 heap_number(&counters->mapped_ready), "gogc_goal_bytes", heap_number(&counters->percent_goal),
-			 "gogc", heap_number(&counters->gc_percent), "free_difference_bytes",
-			 (json_int_t)ledger->heap.difference.free);
+	return json_pack(
+		"{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "in_use_bytes", (json_int_t)counters->in_use, "free_bytes",
+		(json_int_t)counters->free, "released_bytes", (json_int_t)counters->released, "memory_limit_bytes",
+		heap_number(&counters->memory_limit), "mapped_ready_bytes", heap_number(&counters->mapped_ready),
+		"gogc_goal_bytes", goal_known(counters) ? heap_number(&counters->percent_goal) : json_null(), "gogc",
+		heap_number(&counters->gc_percent), "free_difference_bytes", (json_int_t)ledger->heap.difference.free);
 }
 
 static json_t *json_verdicts(const struct inquiry *inquiry)
