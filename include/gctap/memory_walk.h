@@ -42,6 +42,13 @@ int memory_walk_heap(const struct heap_snapshot *heap, int pagemap, memory_heap_
 int memory_walk_mappings(const struct ledger *ledger, const struct target_maps *maps, int pagemap,
 			 const struct memory_observer *observer);
 
+/*
+ * What is resident of the heap's mappings outside its chunks: the rest of an arena that the runtime has not come
+ * to. Huge pages and locking make it resident all the same.
+ */
+int memory_walk_beside_heap(const struct ledger *ledger, const struct target_maps *maps, int pagemap,
+			    uint64_t *resident, uint64_t *huge);
+
 /* What resident pages of a mapping count for. */
 enum ledger_class memory_mapping_class(const struct ledger *ledger, const struct mapping *mapping);
 /* The mapping is the heap's: chunks lie in it, and nothing says that it is something else. */

@@ -161,7 +161,7 @@ static int add_pages(struct ledger *ledger, const struct target_maps *maps, int 
 		     const struct memory_observer *observer)
 {
 	struct heap_sum sum = { .ledger = ledger };
-	uint64_t heap_rss = 0;
+	uint64_t heap_rss = 0, beside = 0, huge = 0;
 	int error = 0;
 
 	if (observer)
@@ -169,7 +169,13 @@ static int add_pages(struct ledger *ledger, const struct target_maps *maps, int 
 	add_mappings(ledger, maps, &heap_rss);
 	if (ledger->by_pages) {
 		error = memory_walk_heap(&ledger->heap, pagemap, take_heap_run, &sum, observer);
-		ledger->bytes[LEDGER_REMAINDER] = (int64_t)(heap_rss - sum.resident);
+		if (!error)
+			error = memory_walk_beside_heap(ledger, maps, pagemap, &beside, &huge);
+		/* Never used by the runtime: for it, the kernel has it still. */
+		ledger->bytes[LEDGER_RELEASED] += (int64_t)beside;
+		ledger->released_huge += huge;
+		ledger->heap_huge += huge;
+		ledger->bytes[LEDGER_REMAINDER] = (int64_t)(heap_rss - sum.resident - beside);
 	} else {
 		ledger->bytes[LEDGER_HEAP] += (int64_t)heap_rss;
 	}

@@ -185,8 +185,26 @@ static int walk_mapping(const struct ledger *ledger, const struct mapping *mappi
 
 	if (!memory_mapping_holds_heap(ledger, mapping))
 		return walk_part(&walk, pagemap, mapping->start, mapping->end);
-	walk.run.class = ledger->by_pages ? LEDGER_REMAINDER : LEDGER_HEAP;
+	walk.run.class = ledger->by_pages ? LEDGER_RELEASED : LEDGER_HEAP;
 	return walk_beside_chunks(&ledger->heap, &walk, pagemap);
+}
+
+int memory_walk_beside_heap(const struct ledger *ledger, const struct target_maps *maps, int pagemap,
+			    uint64_t *resident, uint64_t *huge)
+{
+	int error = 0;
+
+	for (size_t i = 0; !error && i < maps->nr; i++) {
+		struct walk walk = { .run = { .mapping = &maps->mappings[i] },
+				     .not_resident = PAGES_ZERO | PAGES_FILE };
+
+		if (!memory_mapping_holds_heap(ledger, walk.run.mapping) || nothing_there(walk.run.mapping))
+			continue;
+		error = walk_beside_chunks(&ledger->heap, &walk, pagemap);
+		*resident += walk.resident;
+		*huge += walk.huge;
+	}
+	return error;
 }
 
 int memory_walk_mappings(const struct ledger *ledger, const struct target_maps *maps, int pagemap,
