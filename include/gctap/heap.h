@@ -79,6 +79,7 @@ struct heap_span {
 	uint64_t swept : 1;
 	uint64_t marked_known : 1; /* else the span is being swept, or its mark bits could not be read */
 	uint64_t cached : 1;	   /* a P allocates from it */
+	uint64_t stack : 1;	   /* of goroutines; else a manual span is the collector's: work buffers */
 };
 
 struct heap_number {
@@ -167,7 +168,8 @@ void heap_span_use(const struct heap_snapshot *snapshot, const struct heap_span 
 
 enum heap_page {
 	HEAP_PAGE_IN_USE, /* these two: of a span */
-	HEAP_PAGE_MANUAL,
+	HEAP_PAGE_STACK,     /* a manual span of goroutine stacks */
+	HEAP_PAGE_COLLECTOR, /* any other manual span */
 	HEAP_PAGE_RESERVED, /* as in struct heap_bytes */
 	HEAP_PAGE_PADDING,
 	HEAP_PAGE_FREE,

@@ -27,14 +27,15 @@ enum ledger_class {
 	LEDGER_HEAP,	  /* heap in use, where the spans could not be read: the three above together */
 	LEDGER_FREE,	  /* free pages that the runtime keeps */
 	LEDGER_RELEASED,  /* given back to the kernel, and resident all the same */
-	LEDGER_STACKS,	  /* manual spans: goroutine stacks, and the collector's work buffers */
+	LEDGER_STACKS,	  /* of goroutines, also those that are kept for the next ones */
+	LEDGER_COLLECTOR, /* work buffers of the collector, in the heap like stacks */
 	LEDGER_METADATA,  /* of the runtime, outside the heap */
 	LEDGER_GLOBALS,	  /* the program's variables: data and bss of the executable */
 	LEDGER_FILES,	  /* text and read-only data of the executable, libraries, mapped files */
 	LEDGER_THREADS,	  /* stacks of threads */
 	LEDGER_C_HEAP,	  /* malloc: brk and arenas */
 	LEDGER_SHARED,	  /* shared memory, memfd, devices */
-	LEDGER_OTHER,	  /* anonymous memory of somebody else: mmap of the program or of C */
+	LEDGER_OTHER,	  /* anonymous memory that nothing tells the owner of: mmap of C or of the program, runtime tables */
 	LEDGER_REMAINDER, /* what the kernel counts and no page was found for; negative: found, and not counted */
 	LEDGER_CLASSES,
 };

@@ -20,6 +20,7 @@ enum picture_shade {
 	PICTURE_FREE,
 	PICTURE_KEPT_RELEASED, /* given back to the kernel, and resident all the same */
 	PICTURE_STACKS,
+	PICTURE_COLLECTOR,
 	PICTURE_METADATA,
 	PICTURE_GLOBALS,
 	PICTURE_FILES,

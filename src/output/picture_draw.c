@@ -22,6 +22,7 @@ const struct picture_paint picture_paints[PICTURE_TONES] = {
 	TONE(PICTURE_FREE) = { 'F', 220, "#e6b619", "#e6b619" },
 	TONE(PICTURE_KEPT_RELEASED) = { 'X', 196, "#d92d2d", "#ff5c5c" },
 	TONE(PICTURE_STACKS) = { 'S', 97, "#8d5bb5", "#b284d9" },
+	TONE(PICTURE_COLLECTOR) = { 'B', 61, "#6a6fc0", "#9097ee" },
 	TONE(PICTURE_METADATA) = { 'M', 67, "#4f78ad", "#6f9bd6" },
 	TONE(PICTURE_GLOBALS) = { 'G', 37, "#1f9bb3", "#35bcd6" },
 	TONE(PICTURE_FILES) = { 'L', 244, "#87939e", "#7d8b99" },

@@ -33,6 +33,13 @@ static uint64_t count_pages(const struct heap_chunk *chunk, unsigned first, enum
 	return page - first;
 }
 
+static enum heap_page span_kind(const struct heap_span *span)
+{
+	if (!span->manual)
+		return HEAP_PAGE_IN_USE;
+	return span->stack ? HEAP_PAGE_STACK : HEAP_PAGE_COLLECTOR;
+}
+
 bool heap_next_run(const struct heap_snapshot *snapshot, struct heap_cursor *cursor, struct heap_run *run)
 {
 	const struct heap_span *span = cursor->span < snapshot->nr_spans ? &snapshot->spans[cursor->span] : NULL;
@@ -45,7 +52,7 @@ bool heap_next_run(const struct heap_snapshot *snapshot, struct heap_cursor *cur
 	page = chunk->address / HEAP_PAGE_BYTES + cursor->page;
 	*run = (struct heap_run){ .address = page * HEAP_PAGE_BYTES };
 	if (span && span->page == page) {
-		run->kind = span->manual ? HEAP_PAGE_MANUAL : HEAP_PAGE_IN_USE;
+		run->kind = span_kind(span);
 		run->pages = span->pages;
 		run->span = span;
 		cursor->span++;

@@ -208,6 +208,8 @@ static int take_span(struct heap *heap, struct heap_snapshot *snapshot, uint64_t
 	count->looked_at++;
 	span.pages = fields.pages;
 	span.manual = fields.state == STATE_MANUAL;
+	/* Stacks are of a size, which the runtime notes (runtime/stack.go); work buffers have none. */
+	span.stack = span.manual && fields.element_bytes;
 	if (!span.manual) {
 		if (!make_sense(&fields, snapshot)) {
 			count->amiss++;

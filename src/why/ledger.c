@@ -22,14 +22,15 @@ static const struct {
 	[LEDGER_HEAP] = { "heap", "heap" },
 	[LEDGER_FREE] = { "free", "free, kept by the runtime" },
 	[LEDGER_RELEASED] = { "released", "released, and resident all the same" },
-	[LEDGER_STACKS] = { "stacks", "goroutine stacks, work of the collector" },
+	[LEDGER_STACKS] = { "stacks", "goroutine stacks" },
+	[LEDGER_COLLECTOR] = { "collector", "work buffers of the collector" },
 	[LEDGER_METADATA] = { "metadata", "runtime metadata" },
 	[LEDGER_GLOBALS] = { "globals", "the program's variables" },
 	[LEDGER_FILES] = { "files", "files: text, libraries, mapped data" },
 	[LEDGER_THREADS] = { "threads", "stacks of threads" },
 	[LEDGER_C_HEAP] = { "c_heap", "C heap (malloc)" },
 	[LEDGER_SHARED] = { "shared", "shared memory, devices" },
-	[LEDGER_OTHER] = { "other", "other anonymous memory, not Go's" },
+	[LEDGER_OTHER] = { "other", "anonymous memory of no known owner" },
 	[LEDGER_REMAINDER] = { "remainder", "not accounted for" },
 };
 
@@ -82,7 +83,8 @@ static void add_run(struct ledger *ledger, const struct heap_run *run, uint64_t 
 		else
 			ledger->bytes[LEDGER_NEW] += (int64_t)resident;
 		break;
-	case HEAP_PAGE_MANUAL: ledger->bytes[LEDGER_STACKS] += (int64_t)resident; break;
+	case HEAP_PAGE_STACK: ledger->bytes[LEDGER_STACKS] += (int64_t)resident; break;
+	case HEAP_PAGE_COLLECTOR: ledger->bytes[LEDGER_COLLECTOR] += (int64_t)resident; break;
 	case HEAP_PAGE_RESERVED:
 	case HEAP_PAGE_FREE: ledger->bytes[LEDGER_FREE] += (int64_t)resident; break;
 	default: ledger->bytes[LEDGER_RELEASED] += (int64_t)resident; ledger->released_huge += huge;
@@ -132,6 +134,15 @@ static void add_mappings(struct ledger *ledger, const struct target_maps *maps, 
 	ledger->swapped = maps->total.swap;
 	ledger->lazy_free = maps->total.lazy_free;
 	ledger->huge = maps->total.anonymous_huge;
+}
+
+/* Libraries, or a heap by brk: C is there, also where the binary's functions do not show it. */
+static bool maps_show_c(const struct target_maps *maps)
+{
+	for (size_t i = 0; i < maps->nr; i++)
+		if (maps->mappings[i].kind == MAPPING_LIBRARY || maps->mappings[i].kind == MAPPING_BRK)
+			return true;
+	return false;
 }
 
 /* ---- One attempt ------------------------------------------------------------------------------ */
@@ -195,6 +206,7 @@ static int attempt(const struct ledger_source *source, struct ledger *ledger)
 	read_heap(ledger, source);
 	error = target_maps_read_sums(source->target, &maps, &sums);
 	if (!error) {
+		ledger->cgo_or_unknown |= maps_show_c(maps);
 		error = add_pages(ledger, maps, pagemap, source->observer);
 		ledger->moved = sums.mappings > sums.rollup ? sums.mappings - sums.rollup : sums.rollup - sums.mappings;
 		target_maps_free(maps);

@@ -112,7 +112,8 @@ static enum ledger_class heap_class(const struct heap_run *run)
 {
 	switch (run->kind) {
 	case HEAP_PAGE_IN_USE: return run->span ? LEDGER_LIVE : LEDGER_NEW;
-	case HEAP_PAGE_MANUAL: return LEDGER_STACKS;
+	case HEAP_PAGE_STACK: return LEDGER_STACKS;
+	case HEAP_PAGE_COLLECTOR: return LEDGER_COLLECTOR;
 	case HEAP_PAGE_RESERVED:
 	case HEAP_PAGE_FREE: return LEDGER_FREE;
 	default: return LEDGER_RELEASED;

@@ -15,14 +15,15 @@ static const struct {
 	[PICTURE_HEAP] = { "heap", "heap, not told apart" },
 	[PICTURE_FREE] = { "free", "free, kept by the runtime" },
 	[PICTURE_KEPT_RELEASED] = { "released_resident", "released, and resident all the same" },
-	[PICTURE_STACKS] = { "stacks", "goroutine stacks, work of the collector" },
+	[PICTURE_STACKS] = { "stacks", "goroutine stacks" },
+	[PICTURE_COLLECTOR] = { "collector", "work buffers of the collector" },
 	[PICTURE_METADATA] = { "metadata", "runtime metadata" },
 	[PICTURE_GLOBALS] = { "globals", "the program's variables" },
 	[PICTURE_FILES] = { "files", "files: text, libraries, mapped data" },
 	[PICTURE_THREADS] = { "threads", "stacks of threads" },
 	[PICTURE_C_HEAP] = { "c_heap", "C heap (malloc)" },
 	[PICTURE_SHARED] = { "shared", "shared memory, devices" },
-	[PICTURE_OTHER] = { "other", "other anonymous memory, not Go's" },
+	[PICTURE_OTHER] = { "other", "anonymous memory of no known owner" },
 	[PICTURE_REMAINDER] = { "remainder", "not accounted for" },
 	[PICTURE_RELEASED] = { "released", "released to the kernel" },
 	[PICTURE_SWAPPED] = { "swapped", "swapped out" },
@@ -170,6 +171,7 @@ static enum picture_shade resident_shade(enum ledger_class class)
 	case LEDGER_FREE: return PICTURE_FREE;
 	case LEDGER_RELEASED: return PICTURE_KEPT_RELEASED;
 	case LEDGER_STACKS: return PICTURE_STACKS;
+	case LEDGER_COLLECTOR: return PICTURE_COLLECTOR;
 	case LEDGER_METADATA: return PICTURE_METADATA;
 	case LEDGER_GLOBALS: return PICTURE_GLOBALS;
 	case LEDGER_FILES: return PICTURE_FILES;

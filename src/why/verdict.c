@@ -35,7 +35,7 @@ static uint64_t heap_in_use(const struct bench *bench)
 static uint64_t heap_resident(const struct bench *bench)
 {
 	return heap_in_use(bench) + class_bytes(bench, LEDGER_FREE) + class_bytes(bench, LEDGER_STACKS) +
-	       class_bytes(bench, LEDGER_RELEASED);
+	       class_bytes(bench, LEDGER_COLLECTOR) + class_bytes(bench, LEDGER_RELEASED);
 }
 
 /* A notable part: at least @percent of Rss, and of a size that anybody asks about. */
@@ -432,8 +432,10 @@ static const struct {
 	enum ledger_class class;
 	const char *name, *text, *advice;
 } plain[] = {
-	{ LEDGER_STACKS, "goroutine_stacks", "stacks of goroutines, and work of the collector",
+	{ LEDGER_STACKS, "goroutine_stacks", "stacks of goroutines",
 	  "Count the goroutines (a goroutine profile): they are many, or deep; stacks shrink only at a collection." },
+	{ LEDGER_COLLECTOR, "collector", "work buffers of the collector",
+	  "They follow how much was to be marked at once, and are given back after the cycle. No leak." },
 	{ LEDGER_GLOBALS, "globals", "variables of the program, as the executable declares them",
 	  "Look for large arrays among the package variables." },
 	{ LEDGER_SHARED, "shared_memory", "shared memory and devices",

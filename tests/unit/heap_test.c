@@ -195,7 +195,7 @@ static void runs_cover_all_pages(void **state)
 		{ 0, 8, HEAP_PAGE_PADDING },	    { 8, 2, HEAP_PAGE_SCAVENGED },
 		{ 10, 1, HEAP_PAGE_IN_USE },	    { 11, 1, HEAP_PAGE_IN_USE },
 		{ 12, 1, HEAP_PAGE_IN_USE },	    { 13, 1, HEAP_PAGE_IN_USE },
-		{ 14, 4, HEAP_PAGE_MANUAL },	    { 18, 82, HEAP_PAGE_SCAVENGED },
+		{ 14, 4, HEAP_PAGE_COLLECTOR },	    { 18, 82, HEAP_PAGE_SCAVENGED },
 		{ 100, 50, HEAP_PAGE_FREE },	    { 150, 6, HEAP_PAGE_RESERVED },
 		{ 156, 344, HEAP_PAGE_SCAVENGED },  { 500, 30, HEAP_PAGE_IN_USE },
 		{ 530, 494, HEAP_PAGE_SCAVENGED },  { 1024, 512, HEAP_PAGE_SCAVENGED },
@@ -214,9 +214,30 @@ static void runs_cover_all_pages(void **state)
 		assert_int_equal(run.address, IMAGE_HEAP + PAGES(expected[i].page));
 		assert_int_equal(run.pages, expected[i].pages);
 		assert_int_equal(run.kind, expected[i].kind);
-		assert_int_equal(!run.span, run.kind != HEAP_PAGE_IN_USE && run.kind != HEAP_PAGE_MANUAL);
+		assert_int_equal(!run.span, run.kind != HEAP_PAGE_IN_USE && run.kind != HEAP_PAGE_COLLECTOR);
 	}
 	assert_false(heap_next_run(&snapshot, &cursor, &run));
+	heap_snapshot_clear(&snapshot);
+	heap_free(heap);
+	image_free(image);
+}
+
+/* Of two manual spans, that with a size is of stacks. */
+static void stacks_and_work_buffers(void **state)
+{
+	struct heap_image *image = image_new(27);
+	struct heap_snapshot snapshot = { 0 };
+	struct heap *heap;
+
+	(void)state;
+	image_add_span(image, &(struct image_span){ .page = 20, .pages = 4, .state = 2, .element_bytes = 2048 });
+	image_add_span(image, &(struct image_span){ .page = 30, .pages = 4, .state = 2 });
+	image_write_counters(image);
+	heap = open_minor(image, 27);
+	read_well(heap, &snapshot);
+	assert_true(span_at(&snapshot, 20)->stack);
+	assert_false(span_at(&snapshot, 30)->stack);
+	assert_true(span_at(&snapshot, 30)->manual);
 	heap_snapshot_clear(&snapshot);
 	heap_free(heap);
 	image_free(image);
@@ -644,6 +665,7 @@ int main(void)
 		cmocka_unit_test(marks_by_the_state_of_sweeping),
 		cmocka_unit_test(marks_in_the_span),
 		cmocka_unit_test(runs_cover_all_pages),
+		cmocka_unit_test(stacks_and_work_buffers),
 		cmocka_unit_test(chunks_of_all_ranges),
 		cmocka_unit_test(stale_pointers_hide_no_span),
 		cmocka_unit_test(limits_where_recipes_tell),
