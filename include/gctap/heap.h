@@ -97,6 +97,12 @@ struct heap_counters {
 	struct heap_number gc_percent;	 /* GOGC; int32 as uint64: -1 when off */
 };
 
+/* With GOGC off there is none: the runtime has the largest number there. */
+static inline bool heap_goal_known(const struct heap_counters *counters)
+{
+	return counters->percent_goal.known && counters->percent_goal.value <= INT64_MAX;
+}
+
 /* Of all pages, by the bits; bytes. They add up to the heap's chunks. */
 struct heap_bytes {
 	uint64_t in_use, manual; /* pages of spans */

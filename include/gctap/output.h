@@ -45,7 +45,7 @@ int output_emit(struct output *output, const struct record *record, struct failu
 /* Flushes and closes; reports what a failing close lost. NULL is fine. */
 int output_close(struct output *output, struct failure *failure);
 
-/* JSON Schema (2020-12) of the lines, made from record_types. */
+/* JSON Schema (2020-12) of all that is written as JSON: the lines of records, the objects of why and map. */
 int output_schema(FILE *to);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gctap/refault.h"
 #include "gctap/verdict.h"
 
 #define TREND_SAMPLES_MAX 512 /* when they are full, every second one is given up */
@@ -42,7 +43,9 @@ struct trends {
 	struct trend c;	     /* C heap and other memory that is not Go's */
 	struct trend rss;
 	struct trend released; /* heap given back at the moment, as the runtime counts */
-	uint64_t cycles, forced;
+	struct refault_totals refault; /* when refault_watched: what came back of what was given back */
+	bool refault_watched;
+	uint64_t cycles;
 	double seconds; /* watched */
 };
 

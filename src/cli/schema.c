@@ -5,7 +5,7 @@
 #include "gctap/output.h"
 
 static const struct argp argp = {
-	NULL, NULL, "", "Prints the JSON Schema (2020-12) of the lines that --format json writes.", NULL, NULL, NULL
+	NULL, NULL, "", "Prints the JSON Schema (2020-12) of the lines that --format json writes, and of what why and map write with --json.", NULL, NULL, NULL
 };
 
 int command_schema(int argc, char **argv)

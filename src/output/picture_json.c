@@ -108,7 +108,7 @@ static void append_totals(struct line *line, const struct picture *picture)
 static void append_classes(struct line *line, const struct ledger *ledger)
 {
 	line_append_string(line, ",\"classes\":{");
-	for (unsigned i = 0; i < LEDGER_CLASSES; i++)
+	for (unsigned i = 0; i < LEDGER_REMAINDER; i++)
 		picture_append_format(line, "%s\"%s\":%" PRId64, i ? "," : "", ledger_class_name(i), ledger->bytes[i]);
 	line_append_byte(line, '}');
 }
@@ -122,6 +122,7 @@ void picture_append_json(struct line *line, const struct picture *picture, const
 	append_text(line, "path", title->path);
 	append_text(line, "go_version", title->version[0] ? title->version : NULL);
 	append_number(line, "rss_bytes", ledger->rss);
+	picture_append_format(line, ",\"remainder_bytes\":%" PRId64, ledger->bytes[LEDGER_REMAINDER]);
 	append_number(line, "moved_bytes", ledger->moved);
 	picture_append_format(line, ",\"by_pages\":%s", ledger->by_pages ? "true" : "false");
 	append_text(line, "coarse_because", ledger->by_pages ? NULL : ledger->coarse.text);

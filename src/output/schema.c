@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* schema: JSON Schema (2020-12) of the JSON lines, made from the tables of the records. */
+/* schema: JSON Schema (2020-12) of the JSON lines, made from the tables of the records and of other objects. */
 #include <errno.h>
 #include <jansson.h>
 
 #include "gctap/output.h"
+#include "schema.h"
 
 static json_t *text_items(void)
 {
@@ -49,9 +50,15 @@ static json_t *schema_of_all(void)
 
 	for (size_t i = 0; record_types[i]; i++)
 		json_array_append_new(types, type_schema(record_types[i]));
+	if (schema_append_objects(types)) {
+		json_decref(types);
+		return NULL;
+	}
 	return json_pack("{s:s, s:s, s:s, s:o}", "$schema", "https://json-schema.org/draft/2020-12/schema", "title",
 			 "A line of gctap's JSON output", "description",
-			 "One object per line. A value that could not be established is null.", "oneOf", types);
+			 "Lines of trace and madvise: one object each. why and map: one object. A value that could not "
+			 "be established is null.",
+			 "oneOf", types);
 }
 
 int output_schema(FILE *to)

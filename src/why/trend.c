@@ -11,6 +11,7 @@
 #define SECONDS_MIN 5.0	 /* likewise */
 #define GROWTH_MIN  0.05 /* of the line's beginning: less is what programs do while they warm up */
 #define BYTES_MIN   (2 * MIB)
+#define REFAULT_MIN (16 << 20) /* bytes: less that was given back is nobody's question */
 
 void trend_add(struct trend *trend, double seconds, double bytes)
 {
@@ -161,6 +162,11 @@ static void judge_growth(struct bench *bench, const struct trend *trend, const c
 	    line.high * 60 / MIB, line.count);
 }
 
+static double share(uint64_t part, uint64_t whole)
+{
+	return whole ? 100 * (double)part / (double)whole : 0;
+}
+
 /* The heap is being given back: not a leak, however large Rss still is. */
 static void judge_returning(struct bench *bench, const struct trends *trends)
 {
@@ -176,6 +182,30 @@ static void judge_returning(struct bench *bench, const struct trends *trends)
 	verdict->advice = "Wait, or call debug.FreeOSMemory once if it is to be quick.";
 	say(verdict, "Memory is being given back: %.2f MB a second over %.0f s, %.1f MB so far. Not a leak.",
 	    line.slope / MIB, line.seconds, (line.last - line.first) / MIB);
+}
+
+/*
+ * A quarter within a second, or half within ten: so much was given back in vain. What a program that is steady
+ * gives back stays away for minutes.
+ */
+static void judge_refault(struct bench *bench, const struct trends *trends)
+{
+	const struct refault_totals *refault = &trends->refault;
+	double soon = share(refault->returned[0], refault->judged[0]);
+	double later = share(refault->returned[1], refault->judged[1]);
+	struct verdict *verdict;
+
+	if (!trends->refault_watched || refault->judged[0] < REFAULT_MIN || (soon < 25 && later < 50))
+		return;
+	verdict = put_first(bench);
+	verdict->name = "refault";
+	verdict->bytes = refault->returned[0] > refault->returned[1] ? refault->returned[0] : refault->returned[1];
+	verdict->advice = "Giving back and faulting in again costs time and gains nothing: gctap madvise names the "
+			  "cause. Raise the memory limit, or call debug.FreeOSMemory less often.";
+	say(verdict,
+	    "Memory is given back only to be used again: of %.1f MB, %.0f %% were resident again within 1 s, and of "
+	    "%.1f MB, %.0f %% within 10 s.",
+	    (double)refault->judged[0] / MIB, soon, (double)refault->judged[1] / MIB, later);
 }
 
 /* What can be said of objects when they do not grow: that, or that there was too little to see. */
@@ -209,8 +239,9 @@ unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDIC
 {
 	struct bench bench = { verdicts, count };
 
-	judge_returning(&bench, trends);
 	judge_steady(&bench, trends);
+	judge_returning(&bench, trends);
+	judge_refault(&bench, trends);
 	judge_growth(&bench, &trends->c, "c_leak", "Memory that is not Go's",
 		     "Look at what C code allocates and does not free.");
 	judge_growth(&bench, &trends->stacks, "goroutine_leak", "The memory of goroutine stacks",

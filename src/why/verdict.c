@@ -500,11 +500,11 @@ static void judge_container(struct bench *bench)
 	if (cache >= NOTABLE && cache >= cgroup->current / 4)
 		add(bench, "page_cache", cache,
 		    "Nothing needs to be done: it is given up when memory is needed. The working set says how much is.",
-		    "The container is charged %.1f MB, of which %.1f MB are page cache; this process has %.1f MB.",
+		    "The cgroup is charged %.1f MB, of which %.1f MB are page cache; this process has %.1f MB.",
 		    mb(cgroup->current), mb(cache), mb(rss));
 	if (value_known(kernel) && kernel >= NOTABLE && kernel >= cgroup->current / 4)
 		add(bench, "kernel_memory", kernel, "Look at memory.stat: slab, sock, pagetables.",
-		    "The container is charged %.1f MB, of which %.1f MB are the kernel's own; this process has %.1f "
+		    "The cgroup is charged %.1f MB, of which %.1f MB are the kernel's own; this process has %.1f "
 		    "MB.",
 		    mb(cgroup->current), mb(kernel), mb(rss));
 }

@@ -114,6 +114,17 @@ tap() {
 	TAP=$!
 }
 
+# hold COMMAND... : a program that waits for a line before it begins; its pid goes to PID.
+hold() {
+	mkfifo go
+	"$@" <go >program.out 2>program.err &
+	PID=$!
+	exec 9>go
+	await says program.out ready
+}
+
+let_go() { echo >&9; }
+
 # await COMMAND... : until it succeeds.
 await() {
 	local deadline=$((SECONDS + LIMIT))
@@ -221,6 +232,34 @@ run_case() {
 excluded() {
 	[[ -z ${GCTAP_EXCLUDED:-} ]] || awk -v script="${0##*/}" -v wanted="$1" '
 		$1 == script && ($2 == "*" || $2 == wanted) { sub(/^[^ ]+ +[^ ]+ +/, ""); print; exit }' "$GCTAP_EXCLUDED"
+}
+
+# The keys of each object, all the way down, and the types of all values, are those of `gctap schema`.
+readonly SCHEMA_CHECK='
+	def of_type($types):
+		($types | if type == "array" then . else [.] end) as $allowed
+		| type as $is
+		| ($allowed | index($is)) != null
+			or ($is == "number" and ($allowed | index("integer")) != null and . == floor);
+	def against($schema; $path):
+		if ($schema | has("const")) then select(. != $schema.const) | "\($path) is \(.)"
+		elif $schema.type != null and (of_type($schema.type) | not) then "\($path) is \(.)"
+		elif type == "object" then
+			(keys - ($schema.properties | keys) | select(. != []) | "\($path) has \(.)"),
+			(($schema.required // []) - keys | select(. != []) | "\($path) lacks \(.)"),
+			(to_entries[] | .key as $key | select($schema.properties[$key] != null)
+				| .value | against($schema.properties[$key]; "\($path).\($key)"))
+		elif type == "array" then .[] | against($schema.items // {}; "\($path)[]")
+		else empty
+		end;
+	($schema[0].oneOf | map({key: .properties.type.const, value: .}) | from_entries) as $types
+	| .type as $type
+	| if $types[$type] == null then "no type \($type)" else against($types[$type]; $type) end'
+
+as_the_schema_says() {
+	"$GCTAP" schema >schema.json
+	jq -r --slurpfile schema schema.json "$SCHEMA_CHECK" "$1" >complaints || fail "$1 cannot be read by jq"
+	[[ ! -s complaints ]] || fail "$(head -n 3 complaints)"
 }
 
 # Runs the cases in the order of the script, or those that are named on the command line.

@@ -10,17 +10,6 @@ readonly RELEASED='(.advice == "MADV_DONTNEED" or .advice == "MADV_FREE")'
 
 storm_built() { [[ -x $STORM ]] || skip "$STORM is not built (make live-tests)"; }
 
-# hold COMMAND... : a program that waits for a line before it begins; its pid goes to PID.
-hold() {
-	mkfifo go
-	"$@" <go >program.out 2>program.err &
-	PID=$!
-	exec 9>go
-	await says program.out ready
-}
-
-let_go() { echo >&9; }
-
 # attached : gctap counts by now: the process has been announced after that.
 attached() { await says err "^gctap: $PID \("; }
 

@@ -56,6 +56,16 @@ case_classes_are_those_of_why() {
 	same "metadata" "$(jq .classes.metadata out)" "$(jq .classes.metadata map.json)"
 }
 
+case_json_is_as_the_schema_says() {
+	need jq
+	rests
+	gctap map --json -p "$PID"
+	ended_with 0
+	as_the_schema_says out
+	same "sum of the classes and the remainder" "$(jq .rss_bytes out)" \
+		"$(jq '([.classes[]] | add) + .remainder_bytes' out)"
+}
+
 case_ranges_follow_each_other() {
 	need_python
 	rests -release

@@ -25,17 +25,6 @@ work_of() { sed -nE 's/^scav (.* work( \(eager\))?), .* util(.*)/\1\3/p'; }
 
 scavenges() { jq -c 'select(.type == "scavenge")' "$1"; }
 
-# hold PROGRAM : it waits for a line before it begins; its pid goes to PID.
-hold() {
-	mkfifo go
-	"$GO_PROGRAMS/$1" -wait <go >program.out 2>program.err &
-	PID=$!
-	exec 9>go
-	await says program.out ready
-}
-
-let_go() { echo >&9; }
-
 case_lines_have_the_form_of_the_version() {
 	gctap trace --scav -o lines -- "$GO_PROGRAMS/forced"
 	ended_with 0
@@ -84,7 +73,7 @@ case_the_forced_record_says_the_same_as_its_line() {
 case_scvg_is_made_of_the_fields() {
 	local second
 	need jq
-	hold forced
+	hold "$GO_PROGRAMS/forced" -wait
 	tap trace --scav --json -o trace.json -p "$PID"
 	await says err "^gctap: $PID "
 	"$GCTAP" trace --format scvg -o lines -p "$PID" 2>second.err </dev/null &
@@ -119,7 +108,7 @@ case_scvg_is_made_of_the_fields() {
 # before is known from the second line on. Old versions count anew for each line.
 case_a_running_process_has_an_unknown_first_line() {
 	need jq
-	hold background
+	hold "$GO_PROGRAMS/background" -wait
 	tap trace --scav --json -o trace.json -p "$PID"
 	await says err "^gctap: $PID "
 	let_go

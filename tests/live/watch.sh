@@ -35,6 +35,35 @@ case_a_healthy_program() {
 	same "leaks" '[]' "$(jq -c '[.verdicts[] | select(.leak).name]' out)"
 }
 
+# What was given back is in use again at once; nobody asks for that without --refault.
+case_memory_that_comes_back_at_once() {
+	need jq
+	start thrashing
+	await says thrashing.out ready
+	gctap why --watch "$WATCH" --refault --json -p "$PID"
+	ended_with 0
+	info "$(jq -c '[.trends.refault, [.verdicts[].name]]' out)"
+	same "it is among the verdicts" true "$(jq '[.verdicts[].name] | index("refault") != null' out)"
+	same "most came back" true "$(jq '.trends.refault | .judged_1s_bytes > 0 and .returned_1s_bytes * 2 > .judged_1s_bytes' out)"
+	as_the_schema_says out
+	gctap why --refault -p "$PID"
+	ended_with 2
+	matches "standard error" '--watch' "$(cat err)"
+}
+
+case_memory_that_stays_away() {
+	need jq
+	hold "$GO_PROGRAMS/refaulting" -wait -megabytes 40 -soon 5 -later 5 -seconds "$LASTING"
+	tap why --watch 8 --refault --json -p "$PID"
+	sleep 2
+	let_go
+	await_end "$TAP"
+	ended_with 0
+	info "$(jq -c .trends.refault out)"
+	same "it was seen" true "$(jq '.trends.refault.judged_1s_bytes >= 41943040' out)"
+	same "it is among the verdicts" false "$(jq '[.verdicts[].name] | index("refault") != null' out)"
+}
+
 case_ends_by_sigint_with_a_verdict() {
 	need jq
 	start leaking nothing

@@ -186,6 +186,14 @@ case_page_cache_of_the_container() {
 
 # ---- How it is told -----------------------------------------------------------------------------
 
+case_json_is_as_the_schema_says() {
+	need jq
+	enter resident live
+	gctap why --json -p "$PID"
+	ended_with 0
+	as_the_schema_says out
+}
+
 case_text() {
 	enter resident live
 	gctap why -p "$PID"

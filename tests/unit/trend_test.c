@@ -221,9 +221,38 @@ static void each_kind_of_growth_has_a_name(void **unused)
 	assert_int_equal(trend_judge(&trends, verdicts, 0), 4);
 	assert_string_equal(verdicts[0].name, "goroutine_leak");
 	assert_string_equal(verdicts[1].name, "c_leak");
-	assert_string_equal(verdicts[2].name, "no_heap_leak");
-	assert_string_equal(verdicts[3].name, "returning");
-	assert_false(verdicts[3].leak);
+	assert_string_equal(verdicts[2].name, "returning");
+	assert_string_equal(verdicts[3].name, "no_heap_leak");
+	assert_false(verdicts[2].leak);
+}
+
+/* Whether the verdict is there, and comes first; shares are of bytes at least so old. */
+static bool thrashes(uint64_t judged, uint64_t soon, uint64_t judged_later, uint64_t later)
+{
+	trends.refault = (struct refault_totals){ .judged = { judged, judged_later }, .returned = { soon, later } };
+	trend_judge(&trends, verdicts, 0);
+	return !strcmp(verdicts[0].name, "refault");
+}
+
+static void what_comes_back_at_once(void **unused)
+{
+	const uint64_t mib = 1 << 20;
+
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	assert_false(thrashes(100 * mib, 100 * mib, 100 * mib, 100 * mib)); /* not watched */
+	trends.refault_watched = true;
+	assert_true(thrashes(100 * mib, 79 * mib, 50 * mib, 45 * mib));
+	assert_int_equal(verdicts[0].bytes, 79 * mib);
+	assert_false(verdicts[0].leak);
+	assert_non_null(strstr(verdicts[0].evidence, "of 100.0 MB, 79 % were resident again within 1 s"));
+	assert_non_null(strstr(verdicts[0].evidence, "of 50.0 MB, 90 % within 10 s"));
+	assert_true(thrashes(100 * mib, 25 * mib, 0, 0));
+	assert_false(thrashes(100 * mib, 24 * mib, 100 * mib, 49 * mib));
+	assert_true(thrashes(100 * mib, 0, 100 * mib, 50 * mib));
+	assert_false(thrashes(15 * mib, 15 * mib, 15 * mib, 15 * mib)); /* little */
+	assert_false(thrashes(0, 0, 0, 0));
 }
 
 static void full_lists_keep_the_leak(void **unused)
@@ -255,6 +284,7 @@ int main(void)
 		cmocka_unit_test(too_little_is_said),
 		cmocka_unit_test(rising_in_waves_is_not_called_steady),
 		cmocka_unit_test(each_kind_of_growth_has_a_name),
+		cmocka_unit_test(what_comes_back_at_once),
 		cmocka_unit_test(full_lists_keep_the_leak),
 	};
 

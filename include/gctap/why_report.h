@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * why_report: all that is known of why a process has as much resident memory as it has, and how it is
+ * written: as a text for people, as one JSON object.
+ */
+#ifndef GCTAP_WHY_REPORT_H
+#define GCTAP_WHY_REPORT_H
+
+#include <stdio.h>
+
+#include "gctap/cgroup.h"
+#include "gctap/ledger.h"
+#include "gctap/target_settings.h"
+#include "gctap/trend.h"
+#include "gctap/verdict.h"
+
+/* Points to what the caller keeps. NULL where nothing is said: not known. */
+struct why_report {
+	pid_t pid;
+	const char *comm, *path; /* any bytes */
+	const char *version;	 /* "": not known */
+	const struct ledger *ledger;
+	const struct cgroup_memory *cgroup;
+	const struct target_environment *environment;
+	const struct verdict *verdicts;
+	unsigned nr_verdicts;
+	const struct trends *trends; /* NULL: not watched */
+};
+
+/* Whether it could be written, the stream says. */
+void why_report_text(FILE *to, const struct why_report *report);
+
+/* One line, as the schema describes it. -ENOMEM, -EIO. */
+int why_report_json(FILE *to, const struct why_report *report);
+
+#endif
