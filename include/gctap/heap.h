@@ -32,6 +32,7 @@ struct heap;
  * Finds the heap in a process: from the recipes of its binary come the address of runtime.mheap_ and the
  * counters, from a table by Go version the places of fields. @bias: what position independence added to
  * the file's addresses. target, gobin and recipes stay the caller's and must outlive the heap.
+ * Where the version is not in the table, or the process contradicts it, the executable's DWARF is asked.
  * -ENOTSUP: the recipes or the version do not tell enough. For a version that is not in the table, the
  * layouts of others are tried on the process, and one is taken only when all that it leads to agrees.
  */
@@ -48,6 +49,8 @@ struct heap_options {
 	uint64_t percent_goal;
 	memory_reader read;
 	void *context;
+	bool has_file; /* the executable's: it may have DWARF */
+	int file;
 };
 int heap_open_with(const struct heap_options *options, struct heap **out, struct failure *failure);
 void heap_free(struct heap *heap);

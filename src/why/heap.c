@@ -193,7 +193,7 @@ static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapsho
 	return error;
 }
 
-int heap_read(struct heap *heap, struct heap_snapshot *snapshot, struct failure *failure)
+static int read_and_judge(struct heap *heap, struct heap_snapshot *snapshot, struct failure *failure)
 {
 	struct evidence evidence;
 	int error = read_until_it_agrees(heap, snapshot, &evidence, failure);
@@ -245,13 +245,42 @@ static int use_layout(struct heap *heap, const struct heap_layout *layout, struc
 	return heap_counters_find(heap, failure);
 }
 
+/* Once, where the executable has DWARF of the runtime. */
+static int use_dwarf(struct heap *heap, struct failure *failure)
+{
+	int error;
+
+	if (!heap->options.has_file || heap->dwarf_tried)
+		return failure_set(failure, -ENOENT, "there is no DWARF to ask");
+	heap->dwarf_tried = true;
+	error = heap_layout_by_dwarf(heap->options.file, heap->options.lock - heap->options.bias, &heap->by_dwarf,
+				     failure);
+	if (!error)
+		error = use_layout(heap, &heap->by_dwarf, failure);
+	if (!error)
+		snprintf(heap->name, sizeof(heap->name), "DWARF");
+	return error;
+}
+
+/* A runtime that somebody has changed can contradict the table of its version. */
+int heap_read(struct heap *heap, struct heap_snapshot *snapshot, struct failure *failure)
+{
+	int error = read_and_judge(heap, snapshot, failure);
+	struct failure reason = { "" };
+
+	if (error != -EBADMSG || !heap->listed || use_dwarf(heap, &reason))
+		return error;
+	heap->listed = false;
+	return read_and_judge(heap, snapshot, failure);
+}
+
 static int try_layout(struct heap *heap, const struct heap_layout *layout, struct failure *failure)
 {
 	struct heap_snapshot snapshot = { 0 };
 	int error = use_layout(heap, layout, failure);
 
 	if (!error)
-		error = heap_read(heap, &snapshot, failure);
+		error = read_and_judge(heap, &snapshot, failure);
 	heap_snapshot_clear(&snapshot);
 	return error;
 }
@@ -292,6 +321,8 @@ static int find_layout(struct heap *heap, struct failure *failure)
 			return use_layout(heap, &heap_layouts[i], failure);
 		}
 	}
+	if (!use_dwarf(heap, &reason))
+		return 0;
 	error = try_layouts(heap, heap_layouts_found, heap_layouts_found_count, true, &reason);
 	if (error && error != -ESRCH && error != -EPERM)
 		error = try_layouts(heap, heap_layouts, heap_layouts_count, false, &reason);

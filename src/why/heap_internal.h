@@ -48,7 +48,8 @@ struct heap {
 	char name[32]; /* of the layout */
 	const struct heap_layout *layout;
 	uint64_t mheap; /* address of runtime.mheap_ */
-	bool listed, inline_marks;
+	bool listed, inline_marks, dwarf_tried;
+	struct heap_layout by_dwarf;
 	expr_id in_use, retained, released; /* in options.sweep */
 	struct heap_leaf leaves[HEAP_LEAVES_MAX];
 	unsigned nr_leaves;

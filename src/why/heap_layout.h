@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gctap/failure.h"
+
 #define HEAP_SPAN_BYTES_MAX 192u
 
 /* Of runtime.mspan; offsets in bytes. */
@@ -38,5 +40,11 @@ extern const struct heap_layout heap_layouts[]; /* by ascending version */
 extern const size_t heap_layouts_count;
 extern const struct heap_layout heap_layouts_found[];
 extern const size_t heap_layouts_found_count;
+
+/*
+ * From the DWARF in a program's file. @lock: file address of what is held while a sweep is reported. -ENOENT:
+ * there is none of the runtime; -ENOTSUP: the heap is of a make that the reader does not know.
+ */
+int heap_layout_by_dwarf(int file, uint64_t lock, struct heap_layout *layout, struct failure *failure);
 
 #endif

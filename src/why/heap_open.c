@@ -39,6 +39,8 @@ int heap_open(const struct target *target, struct gobin *gobin, uint64_t bias, c
 	if (gobin_version(gobin, version, sizeof(version)))
 		return failure_set(failure, -ENOTSUP, "the binary does not tell its Go version");
 	options.sweep = recipes->background;
+	options.has_file = target->exe_fd >= 0;
+	options.file = target->exe_fd;
 	options.lock = loaded(recipes->background->lock_address, bias);
 	find_goals(gobin, &options);
 	return heap_open_with(&options, out, failure);

@@ -75,6 +75,50 @@ case_a_program_that_never_rests() {
 	done
 }
 
+# A runtime with a field more in the heap and in the span: its version's table does not hold, its DWARF does.
+changed_runtime() {
+	local goroot=$1 source=$1/src/runtime/mheap.go added
+	# shellcheck disable=SC2016
+	sed -E -e 's/^\tsweepgen +uint32 .*/\tadded [3]uint64\n&/' -e 's/^\tstartAddr +uintptr .*/\tadded uint64\n&/' "$source" >mheap.go
+	added=$(diff "$source" mheap.go | grep -c '^> ' || true)
+	((added == 2)) || skip "this Go's runtime/mheap.go is of another form"
+	printf '{"Replace": {"%s": "%s"}}\n' "$source" "$PWD/mheap.go" >overlay.json
+	go_build "$goroot" holes "$PWD/changed" "-overlay=$PWD/overlay.json" "${@:2}" 2>build.err ||
+		skip "cannot be built: $(head -n 1 build.err)"
+}
+
+run_changed() {
+	nice ./changed -mib 64 -seconds "$LASTING" >changed.out 2>&1 &
+	PID=$!
+	await says changed.out HeapAlloc=
+}
+
+case_a_changed_runtime_is_read_by_its_dwarf() {
+	local goroot
+	need_show
+	goroot=${GOROOT:-$(go_system_root)}
+	[[ -n $goroot ]] || skip "no Go is installed"
+	changed_runtime "$goroot"
+	run_changed
+	await agrees
+	same "layout" DWARF "$(heap layout)"
+	same "version is in the table" 0 "$(heap listed)"
+	same "pages in use" "$(heap counter_in_use)" "$(heap in_use)"
+	near "objects" "$(said HeapAlloc changed.out)" $(($(heap live_at_mark) + $(heap since_mark) + $(heap unknown))) 2
+}
+
+# Without: refused, and not taken for what it is not.
+case_a_changed_runtime_without_dwarf_is_refused() {
+	local goroot
+	need_show
+	goroot=${GOROOT:-$(go_system_root)}
+	[[ -n $goroot ]] || skip "no Go is installed"
+	changed_runtime "$goroot" -ldflags=-w
+	run_changed
+	timeout "$LIMIT" "$SHOW" "$PID" >heap.out 2>heap.err && fail "it was read: $(xargs <heap.out)"
+	[[ -s heap.err ]] || fail "nothing is said"
+}
+
 case_the_program_runs_on() {
 	need_show
 	start holes -mib 16 -seconds 1

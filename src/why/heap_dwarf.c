@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The layout of the heap by the DWARF of the very program, for a version that is in no table. All facts are
+ * checked for what the reader takes for granted, as scripts/heap-layout does for the table.
+ */
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <libelf.h>
+#include <string.h>
+
+#include "heap_internal.h"
+
+#define DIES_MAX (8u << 20) /* that are looked at; a large runtime has some ten thousand */
+
+enum structure { MHEAP, MSPAN, HEAP_ARENA, PALLOC_DATA, ADDR_RANGE, CONTROLLER, MSTATS, INLINE_MARKS, STRUCTURES };
+
+static const char *const names[STRUCTURES] = {
+	[MHEAP] = "runtime.mheap",
+	[MSPAN] = "runtime.mspan",
+	[HEAP_ARENA] = "runtime.heapArena",
+	[PALLOC_DATA] = "runtime.pallocData",
+	[ADDR_RANGE] = "runtime.addrRange",
+	[CONTROLLER] = "runtime.gcControllerState",
+	[MSTATS] = "runtime.mstats",
+	[INLINE_MARKS] = "runtime.spanInlineMarkBits",
+};
+
+struct types {
+	Dwarf_Die structures[STRUCTURES];
+	bool found[STRUCTURES];
+	uint64_t mheap; /* address of the variable; 0: not found */
+	unsigned dies;
+};
+
+/* ---- Finding the types -------------------------------------------------------------------------- */
+
+/* Of a variable, 0: not said. Up to Go 1.24 it is in a block, which libdw takes for no location. */
+static uint64_t variable_address(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute, indexed;
+	Dwarf_Addr address;
+	Dwarf_Block block;
+	Dwarf_Op *operations;
+	size_t count;
+
+	if (!dwarf_attr(die, DW_AT_location, &attribute))
+		return 0;
+	if (!dwarf_formblock(&attribute, &block) && block.length == 1 + sizeof(address) &&
+	    block.data[0] == DW_OP_addr) {
+		memcpy(&address, block.data + 1, sizeof(address));
+		return address;
+	}
+	if (dwarf_getlocation(&attribute, &operations, &count) || count != 1 || operations[0].atom != DW_OP_addrx ||
+	    dwarf_getlocation_attr(&attribute, operations, &indexed) || dwarf_formaddr(&indexed, &address))
+		return 0;
+	return address;
+}
+
+static void take_die(struct types *types, Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+	int tag = dwarf_tag(die);
+
+	if (!name)
+		return;
+	if (tag == DW_TAG_variable && !strcmp(name, "runtime.mheap_"))
+		types->mheap = variable_address(die);
+	for (unsigned i = 0; tag == DW_TAG_structure_type && i < STRUCTURES; i++) {
+		if (types->found[i] || strcmp(name, names[i]))
+			continue;
+		types->structures[i] = *die;
+		types->found[i] = true;
+	}
+}
+
+/* Go has all types of the runtime in the runtime's unit. */
+static void search_unit(struct types *types, Dwarf_Die *unit)
+{
+	const char *name = dwarf_diename(unit);
+	Dwarf_Die die;
+	int end;
+
+	if (!name || strcmp(name, "runtime"))
+		return;
+	for (end = dwarf_child(unit, &die); !end && types->dies < DIES_MAX; end = dwarf_siblingof(&die, &die)) {
+		types->dies++;
+		take_die(types, &die);
+	}
+}
+
+static void search(Dwarf *dwarf, struct types *types)
+{
+	Dwarf_CU *unit = NULL;
+	Dwarf_Die die;
+
+	while (!dwarf_get_units(dwarf, unit, &unit, NULL, NULL, &die, NULL) && types->dies < DIES_MAX) {
+		types->dies++;
+		search_unit(types, &die);
+	}
+}
+
+/* ---- Fields ------------------------------------------------------------------------------------- */
+
+struct field {
+	uint64_t offset, bytes;
+	Dwarf_Die type;
+};
+
+static bool type_of(Dwarf_Die *die, Dwarf_Die *type)
+{
+	Dwarf_Attribute attribute;
+
+	return dwarf_attr_integrate(die, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, type) &&
+	       !dwarf_peel_type(type, type);
+}
+
+static bool find_member(Dwarf_Die *structure, const char *name, size_t length, struct field *field)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word offset, bytes;
+	Dwarf_Die die;
+	int end;
+
+	for (end = dwarf_child(structure, &die); !end; end = dwarf_siblingof(&die, &die)) {
+		const char *this = dwarf_diename(&die);
+
+		if (dwarf_tag(&die) != DW_TAG_member || !this || strncmp(this, name, length) || this[length])
+			continue;
+		if (!dwarf_attr(&die, DW_AT_data_member_location, &attribute) ||
+		    dwarf_formudata(&attribute, &offset) || !type_of(&die, &field->type) ||
+		    dwarf_aggregate_size(&field->type, &bytes))
+			return false;
+		field->offset += offset;
+		field->bytes = bytes;
+		return true;
+	}
+	return false;
+}
+
+/* By its path, "pages.inUse.ranges". A box of the runtime's atomic package is where its value is. */
+static bool find(struct types *types, enum structure structure, const char *path, struct field *field)
+{
+	*field = (struct field){ .type = types->structures[structure] };
+	if (!types->found[structure])
+		return false;
+	for (;;) {
+		size_t length = strcspn(path, ".");
+
+		if (!find_member(&field->type, path, length, field))
+			return false;
+		if (!path[length])
+			return true;
+		path += length + 1;
+	}
+}
+
+/* The place of a field, which has to have that size; 0: any. */
+static bool place(struct types *types, enum structure structure, const char *path, uint64_t bytes, uint32_t *offset)
+{
+	struct field field;
+
+	if (!find(types, structure, path, &field) || (bytes && field.bytes != bytes) || field.offset > UINT32_MAX)
+		return false;
+	*offset = (uint32_t)field.offset;
+	return true;
+}
+
+/* ---- The layout --------------------------------------------------------------------------------- */
+
+static bool read_span(struct types *types, struct heap_span_layout *span)
+{
+	struct field elements, index;
+	Dwarf_Word bytes;
+
+	if (!find(types, MSPAN, "nelems", &elements) || !find(types, MSPAN, "freeindex", &index) ||
+	    elements.bytes != index.bytes || (index.bytes != 2 && index.bytes != 8) ||
+	    dwarf_aggregate_size(&types->structures[MSPAN], &bytes) || bytes > HEAP_SPAN_BYTES_MAX)
+		return false;
+	span->bytes = (uint32_t)bytes;
+	span->elements = (uint32_t)elements.offset;
+	span->free_index = (uint32_t)index.offset;
+	span->index_bytes = (uint32_t)index.bytes;
+	return place(types, MSPAN, "startAddr", 8, &span->start) && place(types, MSPAN, "npages", 8, &span->pages) &&
+	       place(types, MSPAN, "allocCount", 2, &span->allocated) &&
+	       place(types, MSPAN, "elemsize", 8, &span->element_bytes) &&
+	       place(types, MSPAN, "allocBits", 8, &span->alloc_bits) &&
+	       place(types, MSPAN, "gcmarkBits", 8, &span->mark_bits) &&
+	       place(types, MSPAN, "sweepgen", 4, &span->sweepgen) &&
+	       place(types, MSPAN, "spanclass", 1, &span->class) && place(types, MSPAN, "state", 1, &span->state);
+}
+
+static bool read_heap(struct types *types, struct heap_layout *layout)
+{
+	uint32_t end, limit, scavenged;
+
+	return place(types, MHEAP, "pages.chunks", 8192 * 8, &layout->chunks) &&
+	       place(types, MHEAP, "pages.start", 8, &layout->bounds) && place(types, MHEAP, "pages.end", 8, &end) &&
+	       end == layout->bounds + 8 && place(types, MHEAP, "pages.inUse.ranges", 24, &layout->ranges) &&
+	       place(types, MHEAP, "sweepgen", 4, &layout->sweepgen) &&
+	       place(types, MHEAP, "arenas", 8, &layout->arenas) &&
+	       place(types, MHEAP, "curArena", 16, &layout->current_arena) &&
+	       place(types, HEAP_ARENA, "spans", 8192 * 8, &layout->arena_spans) &&
+	       place(types, PALLOC_DATA, "scavenged", 64, &scavenged) && scavenged == 64 &&
+	       place(types, ADDR_RANGE, "limit", 8, &limit) && limit == 8;
+}
+
+/* From the counter of heap in use to that of live objects. */
+static int32_t live_distance(struct types *types)
+{
+	uint32_t live, in_use;
+
+	if ((place(types, CONTROLLER, "heapInUse", 8, &in_use) && place(types, CONTROLLER, "heapLive", 8, &live)) ||
+	    (place(types, MSTATS, "heap_inuse", 8, &in_use) && place(types, MSTATS, "heap_live", 8, &live)))
+		return (int32_t)live - (int32_t)in_use;
+	return 0;
+}
+
+static int read_layout(struct types *types, uint64_t lock, struct heap_layout *layout, struct failure *failure)
+{
+	uint32_t marks, released;
+
+	if (!types->found[MHEAP])
+		return failure_set(failure, -ENOENT, "the program has no DWARF of the runtime");
+	if (!read_heap(types, layout) || !read_span(types, &layout->span))
+		return failure_set(failure, -ENOTSUP, "by its DWARF the heap is of another make than is known");
+	if (types->found[INLINE_MARKS] && (!place(types, INLINE_MARKS, "marks", 0, &marks) || marks != 64))
+		return failure_set(failure, -ENOTSUP, "by its DWARF mark bits are of another make than is known");
+	/* What is held while a sweep is reported is a lock in it. */
+	if (types->mheap && (lock < types->mheap || lock - types->mheap > layout->arenas))
+		return failure_set(failure, -ENOTSUP, "by its DWARF the heap is elsewhere");
+	layout->lock = types->mheap ? (uint32_t)(lock - types->mheap) : 0;
+	layout->live = live_distance(types);
+	layout->released_with_arena = !place(types, CONTROLLER, "heapReleased", 8, &released);
+	layout->inline_marks = types->found[INLINE_MARKS];
+	return 0;
+}
+
+int heap_layout_by_dwarf(int file, uint64_t lock, struct heap_layout *layout, struct failure *failure)
+{
+	struct types types = { .dies = 0 };
+	Dwarf *dwarf;
+	Elf *elf;
+	int error;
+
+	*layout = (struct heap_layout){ .first = 0 };
+	elf_version(EV_CURRENT);
+	/* Read, not mapped: a file that is cut short meanwhile would be a signal. */
+	elf = elf_begin(file, ELF_C_READ, NULL);
+	dwarf = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
+	if (dwarf) {
+		search(dwarf, &types);
+		error = read_layout(&types, lock, layout, failure);
+	} else {
+		error = failure_set(failure, -ENOENT, "the program has no DWARF");
+	}
+	dwarf_end(dwarf);
+	elf_end(elf);
+	return error;
+}
