@@ -6,24 +6,27 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libelf.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "heap_internal.h"
 
-#define DIES_MAX (8u << 20) /* that are looked at; a large runtime has some ten thousand */
+#define DIES_MAX    (8u << 20) /* that are looked at; a large runtime has some ten thousand */
+#define MEMORY_MAX  (1u << 30) /* bytes that the libraries may take */
+#define SECONDS_MAX 10	       /* of processor time, likewise */
 
 enum structure { MHEAP, MSPAN, HEAP_ARENA, PALLOC_DATA, ADDR_RANGE, CONTROLLER, MSTATS, INLINE_MARKS, STRUCTURES };
 
 static const char *const names[STRUCTURES] = {
-	[MHEAP] = "runtime.mheap",
-	[MSPAN] = "runtime.mspan",
-	[HEAP_ARENA] = "runtime.heapArena",
-	[PALLOC_DATA] = "runtime.pallocData",
-	[ADDR_RANGE] = "runtime.addrRange",
-	[CONTROLLER] = "runtime.gcControllerState",
-	[MSTATS] = "runtime.mstats",
-	[INLINE_MARKS] = "runtime.spanInlineMarkBits",
+	[MHEAP] = "runtime.mheap",	    [MSPAN] = "runtime.mspan",
+	[HEAP_ARENA] = "runtime.heapArena", [PALLOC_DATA] = "runtime.pallocData",
+	[ADDR_RANGE] = "runtime.addrRange", [CONTROLLER] = "runtime.gcControllerState",
+	[MSTATS] = "runtime.mstats",	    [INLINE_MARKS] = "runtime.spanInlineMarkBits",
 };
 
 struct types {
@@ -127,9 +130,8 @@ static bool find_member(Dwarf_Die *structure, const char *name, size_t length, s
 
 		if (dwarf_tag(&die) != DW_TAG_member || !this || strncmp(this, name, length) || this[length])
 			continue;
-		if (!dwarf_attr(&die, DW_AT_data_member_location, &attribute) ||
-		    dwarf_formudata(&attribute, &offset) || !type_of(&die, &field->type) ||
-		    dwarf_aggregate_size(&field->type, &bytes))
+		if (!dwarf_attr(&die, DW_AT_data_member_location, &attribute) || dwarf_formudata(&attribute, &offset) ||
+		    !type_of(&die, &field->type) || dwarf_aggregate_size(&field->type, &bytes))
 			return false;
 		field->offset += offset;
 		field->bytes = bytes;
@@ -236,14 +238,13 @@ static int read_layout(struct types *types, uint64_t lock, struct heap_layout *l
 	return 0;
 }
 
-int heap_layout_by_dwarf(int file, uint64_t lock, struct heap_layout *layout, struct failure *failure)
+static int read_file(int file, uint64_t lock, struct heap_layout *layout, struct failure *failure)
 {
 	struct types types = { .dies = 0 };
 	Dwarf *dwarf;
 	Elf *elf;
 	int error;
 
-	*layout = (struct heap_layout){ .first = 0 };
 	elf_version(EV_CURRENT);
 	/* Read, not mapped: a file that is cut short meanwhile would be a signal. */
 	elf = elf_begin(file, ELF_C_READ, NULL);
@@ -257,4 +258,80 @@ int heap_layout_by_dwarf(int file, uint64_t lock, struct heap_layout *layout, st
 	dwarf_end(dwarf);
 	elf_end(elf);
 	return error;
+}
+
+/* ---- In a process of its own -------------------------------------------------------------------- */
+
+/* The libraries believe the file's sizes: what a hostile one leads them to ends with this process. */
+struct answer {
+	int error;
+	struct heap_layout layout;
+	struct failure failure;
+};
+
+static void limit_resources(void)
+{
+	struct rlimit memory = { 0, 0 }, processor = { SECONDS_MAX, SECONDS_MAX };
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+
+	if (file && fscanf(file, "%llu", &pages) == 1)
+		memory.rlim_cur = memory.rlim_max = pages * (rlim_t)sysconf(_SC_PAGESIZE) + MEMORY_MAX;
+	if (file)
+		fclose(file);
+	if (pages)
+		setrlimit(RLIMIT_AS, &memory);
+	setrlimit(RLIMIT_CPU, &processor);
+}
+
+static void answer_to(int pipe, int file, uint64_t lock)
+{
+	static struct answer answer;
+
+	limit_resources();
+	answer.error = read_file(file, lock, &answer.layout, &answer.failure);
+	if (write(pipe, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
+		_exit(1);
+	_exit(0);
+}
+
+static bool read_answer(int pipe, struct answer *answer)
+{
+	size_t length = 0;
+	ssize_t count;
+
+	while (length < sizeof(*answer)) {
+		count = read(pipe, (char *)answer + length, sizeof(*answer) - length);
+		if (count > 0)
+			length += (size_t)count;
+		else if (count == 0 || errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+int heap_layout_by_dwarf(int file, uint64_t lock, struct heap_layout *layout, struct failure *failure)
+{
+	struct answer answer = { .error = 0 };
+	int ends[2], error = pipe2(ends, O_CLOEXEC) ? -errno : 0;
+	bool answered;
+	pid_t child;
+
+	if (error)
+		return failure_set(failure, error, "cannot read the program's DWARF: %s", strerror(-error));
+	child = fork();
+	if (!child)
+		answer_to(ends[1], file, lock);
+	error = child < 0 ? -errno : 0;
+	close(ends[1]);
+	answered = !error && read_answer(ends[0], &answer);
+	close(ends[0]);
+	while (!error && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (error)
+		return failure_set(failure, error, "cannot read the program's DWARF: %s", strerror(-error));
+	if (!answered)
+		return failure_set(failure, -ENOTSUP, "the program's DWARF is too large, or broken");
+	*layout = answer.layout;
+	return answer.error ? failure_set(failure, answer.error, "%s", answer.failure.text) : 0;
 }
