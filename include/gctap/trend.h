@@ -42,11 +42,14 @@ struct trends {
 	struct trend stacks; /* resident, each sample likewise */
 	struct trend c;	     /* C heap and other memory that is not Go's */
 	struct trend rss;
-	struct trend released; /* heap given back at the moment, as the runtime counts */
+	struct trend released;	       /* heap given back at the moment, as the runtime counts */
 	struct refault_totals refault; /* when refault_watched: what came back of what was given back */
 	bool refault_watched;
 	uint64_t cycles;
-	double seconds; /* watched */
+	uint64_t gc_cpu_ns;	      /* that these took, of all processors */
+	uint64_t processors;	      /* GOMAXPROCS at the last; 0: not known */
+	unsigned samples, near_limit; /* looks; at how many of them the memory limit was near */
+	double seconds;		      /* watched */
 };
 
 /* Adds to @count verdicts, and returns how many there are then. Leaks come first. */

@@ -30,6 +30,9 @@ struct verdict {
 	bool leak;	    /* says that something grows without bound */
 };
 
+/* What the runtime has mapped is near its memory limit, if it has one: allocations give back first, and collect. */
+bool verdict_near_limit(const struct ledger *ledger);
+
 /*
  * By bytes, the largest first; behind them what is no part of Rss (page cache, address space, how gctrace's number
  * becomes Rss); at least one. Parts overlap where a cause is made up of others (memory_limit, live_heap). Returns

@@ -4,9 +4,14 @@
 #include "cli.h"
 #include "gctap/output.h"
 
-static const struct argp argp = {
-	NULL, NULL, "", "Prints the JSON Schema (2020-12) of the lines that --format json writes, and of what why and map write with --json.", NULL, NULL, NULL
-};
+static const struct argp argp = { NULL,
+				  NULL,
+				  "",
+				  "Prints the JSON Schema (2020-12) of the lines that --format json writes, and of "
+				  "what why and map write with --json.",
+				  NULL,
+				  NULL,
+				  NULL };
 
 int command_schema(int argc, char **argv)
 {

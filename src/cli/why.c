@@ -102,12 +102,27 @@ static const struct value *field(const struct record *record, const char *name)
 	return &record->values[record_field_index(record->type, name)];
 }
 
+/* On all processors: the parts of the line's "ms cpu", without what idle ones had nothing better to do. */
+static void add_time(struct trends *trends, const struct record *record)
+{
+	static const char *const parts[] = { "cpu_sweep_term_ns", "cpu_assist_ns", "cpu_background_ns",
+					     "cpu_mark_term_ns" };
+	const struct value *processors = field(record, "processors");
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (field(record, parts[i])->known)
+			trends->gc_cpu_ns += field(record, parts[i])->u;
+	if (processors->known)
+		trends->processors = processors->u;
+}
+
 /* A cycle: what is alive after it. */
 static void take_cycle(struct inquiry *inquiry, const struct record *record)
 {
 	const struct value *marked = field(record, "heap_marked_bytes"), *time = field(record, "ktime_ns");
 
 	inquiry->trends.cycles++;
+	add_time(&inquiry->trends, record);
 	if (marked->known && time->known)
 		trend_add(&inquiry->trends.live, since(inquiry, time->u), (double)marked->u);
 }
@@ -138,6 +153,9 @@ static void sample(struct inquiry *inquiry)
 {
 	const struct ledger *ledger = &inquiry->ledger;
 	double at = since(inquiry, now_ns());
+
+	inquiry->trends.samples++;
+	inquiry->trends.near_limit += verdict_near_limit(ledger);
 
 	trend_add(&inquiry->trends.rss, at, (double)ledger->rss);
 	trend_add(&inquiry->trends.c, at, (double)(ledger->bytes[LEDGER_C_HEAP] + ledger->bytes[LEDGER_OTHER]));

@@ -125,6 +125,10 @@ static const struct shape refault_shape[] = {
 static const struct shape trends_shape[] = {
 	{ .name = "seconds", .type = "number", .unit = "s", .what = "Watched." },
 	COUNT("cycles", "Collections seen."),
+	{ .name = "gc_cpu_ns", .type = "integer", .unit = "ns", .what = "That they took, without idle processors." },
+	{ .name = "processors", .type = "integer", .what = "GOMAXPROCS.", .null = true },
+	COUNT("samples", "Looks at the memory."),
+	COUNT("samples_near_limit", "Of them, with the memory limit near: at 95 % of it or more."),
 	TREND("live", "Heap marked as live, after each collection."),
 	TREND("stacks", "Resident goroutine stacks."),
 	TREND("not_go", "C heap and anonymous memory of no known owner."),

@@ -208,6 +208,31 @@ static void judge_refault(struct bench *bench, const struct trends *trends)
 	    (double)refault->judged[0] / MIB, soon, (double)refault->judged[1] / MIB, later);
 }
 
+/*
+ * Near the limit at most looks, and collecting at least once a second, or for a tenth of the time of all
+ * processors: the limit drives the collector, not GOGC.
+ */
+static void judge_pressure(struct bench *bench, const struct trends *trends)
+{
+	double rate = trends->seconds > 0 ? (double)trends->cycles / trends->seconds : 0, cpu = 0;
+	struct verdict *verdict;
+
+	if (trends->processors && trends->seconds > 0)
+		cpu = (double)trends->gc_cpu_ns / (trends->seconds * 1e7 * (double)trends->processors);
+	if (trends->cycles < SAMPLES_MIN || trends->near_limit * 2 <= trends->samples || (rate < 1 && cpu < 10))
+		return;
+	verdict = put_first(bench);
+	verdict->name = "memory_limit_pressure";
+	verdict->bytes = (uint64_t)trends->rss.bytes[trends->rss.count ? trends->rss.count - 1 : 0];
+	verdict->advice = "Raise GOMEMLIMIT, or keep less alive: near the limit each allocation pays for a collection.";
+	say(verdict,
+	    "The collector is driven by the memory limit: %.1f collections a second over %.0f s, %.1f %% of the time "
+	    "of "
+	    "all processors%s; the limit was near at %u of %u looks.",
+	    rate, trends->seconds, cpu, cpu >= 45 ? ", where the runtime's limiter holds it" : "", trends->near_limit,
+	    trends->samples);
+}
+
 /* What can be said of objects when they do not grow: that, or that there was too little to see. */
 static void judge_steady(struct bench *bench, const struct trends *trends)
 {
@@ -241,6 +266,7 @@ unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDIC
 
 	judge_steady(&bench, trends);
 	judge_returning(&bench, trends);
+	judge_pressure(&bench, trends);
 	judge_refault(&bench, trends);
 	judge_growth(&bench, &trends->c, "c_leak", "Memory that is not Go's",
 		     "Look at what C code allocates and does not free.");

@@ -285,16 +285,21 @@ static void judge_fragmentation(struct bench *bench)
 }
 
 /* From 95 % of the limit on, allocations themselves have to give back first (reduceExtraPercent in mgcscavenge.go). */
+bool verdict_near_limit(const struct ledger *ledger)
+{
+	const struct heap_counters *counters = &ledger->heap.counters;
+	uint64_t limit = counters->memory_limit.value;
+
+	return ledger->by_pages && counters->memory_limit.known && counters->mapped_ready.known && limit &&
+	       limit < NO_LIMIT && counters->mapped_ready.value >= limit / 100 * 95;
+}
+
 static void judge_limit(struct bench *bench)
 {
 	const struct heap_counters *counters = &bench->ledger->heap.counters;
-	uint64_t limit, ready;
+	uint64_t limit = counters->memory_limit.value, ready = counters->mapped_ready.value;
 
-	if (!bench->ledger->by_pages || !counters->memory_limit.known || !counters->mapped_ready.known)
-		return;
-	limit = counters->memory_limit.value;
-	ready = counters->mapped_ready.value;
-	if (!limit || limit >= NO_LIMIT || ready < limit / 100 * 95 || !notable(bench, ready, 30))
+	if (!verdict_near_limit(bench->ledger) || !notable(bench, ready, 30))
 		return;
 	add(bench, "memory_limit", ready,
 	    "Raise GOMEMLIMIT, or find out what lives: near the limit, the collector runs again and again (gctap trace "

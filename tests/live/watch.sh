@@ -51,6 +51,18 @@ case_memory_that_comes_back_at_once() {
 	matches "standard error" '--watch' "$(cat err)"
 }
 
+case_a_limit_that_is_too_tight() {
+	need jq
+	GOMEMLIMIT=12MiB start leaking nothing
+	await says leaking.out ready
+	gctap why --watch "$WATCH" --json -p "$PID"
+	ended_with 0
+	[[ $(jq '.heap.memory_limit_bytes // 0' out) == $((12 << 20)) ]] || skip "this Go has no memory limit"
+	info "$(jq -c '[.trends.cycles, .trends.gc_cpu_ns, .verdicts[0].evidence]' out)"
+	same "it is among the verdicts" true "$(jq '[.verdicts[].name] | index("memory_limit_pressure") != null' out)"
+	as_the_schema_says out
+}
+
 case_memory_that_stays_away() {
 	need jq
 	hold "$GO_PROGRAMS/refaulting" -wait -megabytes 40 -soon 5 -later 5 -seconds "$LASTING"

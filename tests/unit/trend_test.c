@@ -255,6 +255,40 @@ static void what_comes_back_at_once(void **unused)
 	assert_false(thrashes(0, 0, 0, 0));
 }
 
+static bool pressed(uint64_t cycles, uint64_t gc_seconds, unsigned near_limit)
+{
+	trends.cycles = cycles;
+	trends.gc_cpu_ns = gc_seconds * 1000000000u;
+	trends.near_limit = near_limit;
+	trend_judge(&trends, verdicts, 0);
+	return !strcmp(verdicts[0].name, "memory_limit_pressure");
+}
+
+/* 40 s on 2 processors, looked at 20 times. */
+static void the_limit_drives_the_collector(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	trends.samples = 20;
+	trends.processors = 2;
+	fill(&trends.live, 100, 0);
+	fill(&trends.rss, 200, 0);
+	assert_true(pressed(400, 40, 20));
+	assert_non_null(strstr(verdicts[0].evidence, "10.0 collections a second over 40 s, 50.0 %"));
+	assert_non_null(strstr(verdicts[0].evidence, "limiter"));
+	assert_false(verdicts[0].leak);
+	assert_in_range(verdicts[0].bytes, 190 * (uint64_t)MIB, 210 * (uint64_t)MIB);
+	assert_true(pressed(40, 0, 11));
+	assert_null(strstr(verdicts[0].evidence, "limiter"));
+	assert_true(pressed(30, 8, 11));    /* few, and long */
+	assert_false(pressed(30, 7, 20));   /* few, and short */
+	assert_false(pressed(400, 40, 10)); /* not near at most looks */
+	assert_false(pressed(11, 40, 20));  /* too few to say */
+	trends.seconds = 0;
+	assert_false(pressed(0, 0, 0));
+}
+
 static void full_lists_keep_the_leak(void **unused)
 {
 	(void)unused;
@@ -285,6 +319,7 @@ int main(void)
 		cmocka_unit_test(rising_in_waves_is_not_called_steady),
 		cmocka_unit_test(each_kind_of_growth_has_a_name),
 		cmocka_unit_test(what_comes_back_at_once),
+		cmocka_unit_test(the_limit_drives_the_collector),
 		cmocka_unit_test(full_lists_keep_the_leak),
 	};
 
