@@ -186,6 +186,17 @@ case_page_cache_of_the_container() {
 
 # ---- How it is told -----------------------------------------------------------------------------
 
+# From the sources, and from the tables of the page.
+case_every_verdict_is_documented() {
+	local root=$GCTAP_ROOT
+	[[ -e $root/docs/verdicts.md && -d $root/src ]] || skip "the sources are not here"
+	grep -ohE '(add\(bench, |verdict->name = |LEDGER_[A-Z]+, |judge_growth\(&bench, &trends->[a-z]+, )"[a-z_]+"' \
+		"$root/src/why/verdict.c" "$root/src/why/trend.c" | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >given
+	sed -nE 's/^\| `([a-z_]+)` \|.*/\1/p' "$root/docs/verdicts.md" | sort -u >documented
+	(($(wc -l <given) > 25)) || fail "only found: $(xargs <given)"
+	same "verdicts" "$(cat given)" "$(cat documented)"
+}
+
 case_json_is_as_the_schema_says() {
 	need jq
 	enter resident live
