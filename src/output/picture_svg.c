@@ -12,6 +12,7 @@
 #define TOP	       64u
 #define LEGEND_LINE    20u
 #define LEGEND_COLUMNS 2u
+#define PATH_SHOWN     110u /* bytes */
 #define WIDTH	       (LEFT + COLUMNS * SIDE + 16u)
 
 /* Of a cell of which anything is resident. */
@@ -198,6 +199,19 @@ static void append_legend(struct line *line, const struct picture_cell *total, u
 	}
 }
 
+/* There is room for so much: of a longer path, the last folders and the name. */
+static void append_path(struct line *line, const char *path)
+{
+	size_t length = path ? strlen(path) : 0;
+	const char *end = path;
+
+	if (length > PATH_SHOWN) {
+		end = strchr(path + length - PATH_SHOWN, '/');
+		line_append_string(line, "\xe2\x80\xa6");
+	}
+	picture_append_markup(line, end || !path ? end : path + length - PATH_SHOWN);
+}
+
 static void append_title(struct line *line, const struct picture *picture, const struct picture_title *title)
 {
 	line_append_string(line, "<text class=\"t\" x=\"16\" y=\"24\">");
@@ -206,7 +220,7 @@ static void append_title(struct line *line, const struct picture *picture, const
 	picture_append_format(line, "): resident %.1f MB, a cell is %" PRIu64 " kB", mb(title->ledger->rss),
 			      picture->cell_bytes >> 10);
 	line_append_string(line, "</text>\n<text x=\"16\" y=\"46\">");
-	picture_append_markup(line, title->path);
+	append_path(line, title->path);
 	line_append_string(line, ", ");
 	picture_append_markup(line, title->version[0] ? title->version : "Go version unknown");
 	if (!title->ledger->by_pages) {

@@ -223,6 +223,37 @@ static void a_picture_of_nothing(void **state)
 	picture_clear(&picture);
 }
 
+/* Of a path that is too long for the drawing, its end is shown. */
+static void a_long_path_is_cut_in_front(void **state)
+{
+	struct picture picture = { 0 };
+	struct ledger ledger = { 0 };
+	struct picture_title title = { .comm = "", .version = "", .ledger = &ledger };
+	struct line line = { 0 };
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof(path), "/first/%0100d/%060d/name", 0, 1);
+	title.path = path;
+	picture_begin(&picture, &snapshot);
+	picture_finish(&picture);
+	picture_append_svg(&line, &picture, &title);
+	line_append_byte(&line, '\0');
+	assert_null(strstr(line.bytes, "/first"));
+	assert_non_null(
+		strstr(line.bytes, "\xe2\x80\xa6/000000000000000000000000000000000000000000000000000000000001/name, "));
+	free(line.bytes);
+	line = (struct line){ 0 };
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	picture_append_svg(&line, &picture, &title);
+	line_append_byte(&line, '\0');
+	assert_int_equal(line.error, 0);
+	assert_non_null(strstr(line.bytes, "\xe2\x80\xa6xxx"));
+	free(line.bytes);
+	picture_clear(&picture);
+}
+
 /* ---- Text ------------------------------------------------------------------------------------- */
 
 static void begin_small(struct picture *picture, const struct mapping *mapping)
@@ -364,6 +395,7 @@ int main(void)
 		cmocka_unit_test(however_much_there_is),
 		cmocka_unit_test(beginning_anew_forgets),
 		cmocka_unit_test(a_picture_of_nothing),
+		cmocka_unit_test(a_long_path_is_cut_in_front),
 		cmocka_unit_test(text_tells_what_is_pure),
 		cmocka_unit_test(names_do_not_break_out),
 		cmocka_unit_test(json_reads_back),
