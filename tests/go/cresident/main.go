@@ -3,7 +3,12 @@
 //go:build cgo
 // +build cgo
 
-// cresident brings its resident memory into a state of which C is the cause, says "ready" and sleeps.
+// cresident brings its resident memory into a state of which C is the cause, says "ready" and sleeps;
+// or its C part works on, while its Go part collects:
+//
+//	leak   takes at a steady pace, and frees nothing
+//	waves  takes, and frees what it took, from several threads
+//
 // Built without cgo it says so, and ends with status 3.
 //
 //	cresident [-mib N] [-seconds N] STATE
@@ -37,6 +42,23 @@ static int take_in_thread(size_t bytes)
 static void take_here(size_t bytes)
 {
 	take((void *)bytes);
+}
+
+// All of a wave, to be freed at its end.
+static void **take_wave(size_t pieces)
+{
+	void **wave = malloc(pieces * sizeof(*wave));
+
+	for (size_t i = 0; i < pieces; i++)
+		wave[i] = memset(malloc(PIECE), 1, PIECE);
+	return wave;
+}
+
+static void free_wave(void **wave, size_t pieces)
+{
+	for (size_t i = 0; i < pieces; i++)
+		free(wave[i]);
+	free(wave);
 }
 
 static int map_anonymous(size_t bytes)
@@ -79,9 +101,64 @@ import "C"
 import (
 	"flag"
 	"fmt"
+	"math/rand"
 	"os"
 	"time"
 )
+
+const (
+	tick       = time.Millisecond
+	windowMax  = 200
+	leakTicks  = 10
+	waveTakers = 3
+	wavePieces = 500
+	waveRest   = 300 * time.Millisecond
+)
+
+var window [][]byte
+
+// What the Go part does meanwhile: buffers come and go.
+func work() {
+	buffer := make([]byte, 64<<10)
+	for i := 0; i < len(buffer); i += 4096 {
+		buffer[i] = 1
+	}
+	window = append(window, buffer)
+	if len(window) == windowMax {
+		window = append([][]byte{}, window[windowMax/2:]...)
+	}
+}
+
+func leak() {
+	for i := 0; ; i++ {
+		if i%leakTicks == 0 {
+			C.take_here(C.PIECE)
+		}
+		work()
+		time.Sleep(tick)
+	}
+}
+
+func takeInWaves() {
+	for {
+		pieces := C.size_t(rand.Intn(wavePieces))
+		wave := C.take_wave(pieces)
+		time.Sleep(waveRest + time.Duration(rand.Int63n(int64(waveRest))))
+		C.free_wave(wave, pieces)
+		time.Sleep(time.Duration(rand.Int63n(int64(waveRest))))
+	}
+}
+
+func waves() {
+	rand.Seed(time.Now().UnixNano())
+	for i := 0; i < waveTakers; i++ {
+		go takeInWaves()
+	}
+	for {
+		work()
+		time.Sleep(tick)
+	}
+}
 
 func main() {
 	megabytes := flag.Int("mib", 96, "how much of it")
@@ -97,6 +174,10 @@ func main() {
 		failed = C.map_anonymous(bytes)
 	case "threads":
 		failed = C.stay_in_threads(C.int(*megabytes * 2))
+	case "leak":
+		go leak()
+	case "waves":
+		go waves()
 	default:
 		fmt.Fprintf(os.Stderr, "cresident: no state %q\n", flag.Arg(0))
 		os.Exit(2)
