@@ -262,11 +262,25 @@ as_the_schema_says() {
 	[[ ! -s complaints ]] || fail "$(head -n 3 complaints)"
 }
 
-# Runs the cases in the order of the script, or those that are named on the command line.
+# Of this script, in its order; with an argument, those in the section of that heading.
+script_cases() {
+	awk -v wanted="${1:-}" '
+		sub(/^# ---- /, "") { sub(/ -+$/, ""); section = $0 }
+		match($0, /^case_[a-z0-9_]+\(\)/) && (wanted == "" || section == wanted) { print substr($0, 1, RLENGTH - 2) }' "$0"
+}
+
+# Runs the cases in the order of the script, or those that are named on the command line, or after
+# --section the heading of one: those below it.
 run_cases() {
 	local cases absent why number=0 failed=0 function name
-	mapfile -t cases < <(sed -nE 's/^(case_[a-z0-9_]+)\(\).*/\1/p' "$0")
-	(($# == 0)) || cases=("$@")
+	if [[ ${1:-} == --section ]]; then
+		mapfile -t cases < <(script_cases "$2")
+	elif (($# > 0)); then
+		cases=("$@")
+	else
+		mapfile -t cases < <(script_cases)
+	fi
+	((${#cases[@]} > 0)) || die "no cases: $*"
 	absent=$(live_absent)
 	echo "1..${#cases[@]}"
 	for function in "${cases[@]}"; do

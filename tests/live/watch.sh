@@ -4,36 +4,111 @@
 # gctap why --watch: what grows is named, with its slope, and what does not is not.
 . "$(dirname "$0")/lib.sh"
 
-readonly WATCH=${WATCH:-15}
+# Seconds of a watch; how often a healthy program is watched, and how often looked at.
+readonly WATCH=${WATCH:-15} RUNS=${RUNS:-1} LOOKS=${LOOKS:-5}
+# Fewer collections than it takes to say something: the machine had no time for the program.
+readonly CYCLES_MIN=14
+
+# begin PROGRAM ARG...
+begin() {
+	need jq
+	rm -f "$1.out"
+	start "$@"
+	await says_or_gone "$1.out" '^(ready|impossible)'
+	! says "$1.out" '^impossible' || skip "$(sed -nE 's/^impossible: //p' "$1.out")"
+}
+
+says_or_gone() { says "$@" || gone "$PID"; }
+
+end() {
+	kill "$PID"
+	await_end "$PID"
+}
 
 watch() {
-	need jq
-	start leaking "$1"
-	await says leaking.out ready
 	gctap why --watch "$WATCH" --json -p "$PID"
 	ended_with 0
-	info "$(jq -c '[.trends.cycles, .trends.live.direction, .trends.stacks.direction, .verdicts[0].evidence]' out)"
-	# Fewer collections than it takes to say something: the machine had no time for the program.
-	(($(jq .trends.cycles out) >= 14)) || skip "the program made $(jq .trends.cycles out) collections only"
 }
+
+cycles() { jq .trends.cycles out; }
 
 verdict() { jq -r '.verdicts[0].name' out; }
 
-case_a_heap_that_leaks() {
-	watch heap
-	same "first verdict" heap_leak "$(verdict)"
-	same "it is a leak" true "$(jq '.verdicts[0].leak' out)"
+leaks() { jq -r '.verdicts[] | select(.leak) | "\(.name): \(.evidence)"' out; }
+
+# ---- What grows ---------------------------------------------------------------------------------
+
+# grows VERDICT PROGRAM ARG... : that comes first, and is a leak.
+grows() {
+	begin "${@:2}"
+	watch
+	info "first $(verdict): $(jq -r '.verdicts[0].evidence' out)"
+	(($(cycles) >= CYCLES_MIN)) || skip "the program made $(cycles) collections only"
+	same "first verdict" "$1" "$(verdict)"
+	same "leaks" 1 "$(leaks | wc -l)"
 }
 
-case_goroutines_that_leak() {
-	watch goroutines
-	same "goroutines are among the leaks" true "$(jq '[.verdicts[] | select(.leak).name] | index("goroutine_leak") != null' out)"
+case_a_heap_that_leaks() { grows heap_leak leaking heap; }
+
+case_goroutines_that_leak() { grows goroutine_leak leaking goroutines; }
+
+case_c_code_that_leaks() { grows c_leak cresident -seconds "$LASTING" leak; }
+
+# ---- What does not grow -------------------------------------------------------------------------
+
+count() { grep -cE "$1" said || true; }
+
+# Each watch of a program of its own: what comes before "ready" is another one's.
+watched() {
+	local run
+	for ((run = 0; run < RUNS; run++)); do
+		begin "$@"
+		watch
+		end
+		verdict >>said
+		leaks >>leaks
+		(($(cycles) >= CYCLES_MIN)) || echo few >>few
+	done
 }
 
-case_a_healthy_program() {
-	watch nothing
-	same "leaks" '[]' "$(jq -c '[.verdicts[] | select(.leak).name]' out)"
+looked_at() {
+	local run
+	begin "$@"
+	for ((run = 0; run < LOOKS; run++)); do
+		gctap why --json -p "$PID"
+		ended_with 0
+		leaks >>leaks
+		jq -e '.by_pages and (.verdicts | length) > 0' out >/dev/null || fail "$(cat out)"
+	done
+	end
 }
+
+# healthy PROGRAM ARG... : not one leak in all of these.
+healthy() {
+	: >leaks
+	: >few
+	: >said
+	watched "$@"
+	looked_at "$@"
+	info "leaks $(grep -c . leaks || true): $RUNS watches, $LOOKS looks; $(count no_heap_leak) said that no objects leak, $(count cannot_tell) that it cannot be told"
+	[[ ! -s leaks ]] || info "$(cat leaks)"
+	same "leaks" 0 "$(grep -c . leaks || true)"
+	(($(grep -c . few || true) < RUNS)) || skip "fewer than $CYCLES_MIN collections in every watch"
+}
+
+case_a_steady_window() { healthy leaking nothing; }
+
+case_load_in_waves() { healthy leaking waves; }
+
+case_a_full_cache() { healthy leaking cache; }
+
+case_after_a_load_peak() { healthy leaking peak; }
+
+case_bursts_of_goroutines() { healthy leaking bursts; }
+
+case_c_code_that_takes_and_frees() { healthy cresident -seconds "$LASTING" waves; }
+
+# ---- What else a watch shows --------------------------------------------------------------------
 
 # What was given back is in use again at once; nobody asks for that without --refault.
 case_memory_that_comes_back_at_once() {
@@ -76,10 +151,10 @@ case_memory_that_stays_away() {
 	same "it is among the verdicts" false "$(jq '[.verdicts[].name] | index("refault") != null' out)"
 }
 
+# ---- How it ends --------------------------------------------------------------------------------
+
 case_ends_by_sigint_with_a_verdict() {
-	need jq
-	start leaking nothing
-	await says leaking.out ready
+	begin leaking nothing
 	tap why --watch 600 --json -p "$PID"
 	sleep 2
 	kill -INT "$TAP"
@@ -89,8 +164,7 @@ case_ends_by_sigint_with_a_verdict() {
 }
 
 case_a_program_that_ends() {
-	start leaking nothing
-	await says leaking.out ready
+	begin leaking nothing
 	tap why --watch 600 -p "$PID"
 	sleep 1
 	kill "$PID"

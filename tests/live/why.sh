@@ -61,10 +61,18 @@ judged() {
 	decided "$1"
 }
 
+# from_go VERSION WHAT : skips where the program is of an older Go, in which that cannot be.
+from_go() {
+	local version
+	gctap why --json -p "$PID"
+	version=$(field .go_version)
+	[[ $(printf '%s\n' "go$1" "$version" | sort -V | head -n 1) == "go$1" ]] || skip "$2 from Go $1 on"
+}
+
 decided() {
 	local verdict=$1
 	look
-	info "$(field '"Rss \(.rss_bytes), remainder \(.remainder_bytes), \([.verdicts[] | "\(.name) \(.bytes)"] | join(", "))"')"
+	info "$(field '"\(.verdicts[0].name) \(.verdicts[0].bytes) of Rss \(.rss_bytes), remainder \(.remainder_bytes)"')"
 	same "read page by page" true "$(field .by_pages)"
 	same "first verdict" "$verdict" "$(field '.verdicts[0].name')"
 	same "leaks" 0 "$(field '[.verdicts[] | select(.leak)] | length')"
@@ -98,8 +106,7 @@ case_free_after_a_load() { judged free_kept resident kept; }
 case_free_within_the_goal() {
 	need jq
 	enter resident withingoal
-	gctap why --json -p "$PID"
-	[[ $(field .heap.gogc_goal_bytes) != null ]] || skip "this Go has no goal to read"
+	from_go 1.19 "the goal of GOGC alone can be read"
 	decided free_within_goal
 }
 
@@ -141,12 +148,10 @@ case_mapped_files() {
 	explains 96
 }
 
-# What the runtime maps for itself, it counts: from Go 1.19 on.
 case_mappings_of_the_program() {
 	need jq
 	enter resident anonymous
-	gctap why --json -p "$PID"
-	[[ $(field .heap.mapped_ready_bytes) != null ]] || skip "this Go does not count what it has mapped"
+	from_go 1.19 "the runtime counts what it has mapped"
 	decided other_memory
 }
 
@@ -182,6 +187,29 @@ case_page_cache_of_the_container() {
 	same "first verdict" page_cache "$(field '.verdicts[0].name')"
 	explains 90
 	same "charged" true "$(field '.container.current_bytes >= .verdicts[0].bytes')"
+}
+
+# ---- Free pages -------------------------------------------------------------------------------
+
+# By the bits and by the counter; but for pages that a P holds in reserve, which only one side calls free.
+free_as_counted() {
+	look
+	[[ $(field .heap.free_difference_bytes) == 0 ]]
+}
+
+# To the byte. The background scavenger may be at work for a while.
+case_free_pages_are_those_counted() {
+	local state
+	need jq
+	for state in idle live fragmented withingoal; do
+		rm -f resident.out
+		enter resident "$state"
+		await free_as_counted
+		info "$(field "\"$state \(.heap.free_bytes) free, difference \(.heap.free_difference_bytes)\"")"
+		kill "$PID"
+		await_end "$PID"
+	done
+	(($(field .heap.free_bytes) > 16 << 20)) || fail "only $(field .heap.free_bytes) bytes are free"
 }
 
 # ---- How it is told -----------------------------------------------------------------------------
