@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * trend: does a number grow, and how sure is that? A line through all samples (least squares), its slope with a
- * confidence interval, and a test that needs no line (Mann-Kendall): both must say so. Memory use goes in
- * steps and waves, which two points or a line alone would take for growth. Pure.
+ * confidence interval, and a test that needs no line (Mann-Kendall): both must say so, and from each part of the time
+ * to the next the lowest must rise, and the highest on the whole. Memory use goes in steps and waves, which two points
+ * or a line alone would take for growth; and a sample resembles the one before, so that many prove no more than the
+ * few that are independent. Pure.
  */
 #ifndef GCTAP_TREND_H
 #define GCTAP_TREND_H
@@ -24,7 +26,7 @@ struct trend {
 
 void trend_add(struct trend *trend, double seconds, double bytes);
 
-/* UNSURE: the line rises, and what needs no line does not say so. */
+/* UNSURE: the line rises, and the rest does not say so. */
 enum trend_direction { TREND_UNKNOWN, TREND_STEADY, TREND_GROWS, TREND_FALLS, TREND_UNSURE };
 
 struct trend_line {

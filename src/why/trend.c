@@ -12,6 +12,12 @@
 #define GROWTH_MIN  0.05 /* of the line's beginning: less is what programs do while they warm up */
 #define BYTES_MIN   (2 * MIB)
 #define REFAULT_MIN (16 << 20) /* bytes: less that was given back is nobody's question */
+#define SCORE_MIN   3.3	       /* of Mann-Kendall: by chance once in a thousand */
+#define PARTS	    4u
+#define RISE_MIN    0.15 /* of what a part of a straight line rises by: less is no growth any more */
+
+#define INDEPENDENT_MIN 4.0
+#define ROUNDING	1e-9
 
 void trend_add(struct trend *trend, double seconds, double bytes)
 {
@@ -54,62 +60,150 @@ static double mann_kendall(const struct trend *trend)
 	return (double)score / sqrt(variance);
 }
 
-/* The least of a third of the samples: what is left when waves are at their lowest. */
-static double least(const struct trend *trend, size_t third)
-{
-	size_t from = trend->count * third / 3, to = trend->count * (third + 1) / 3;
-	double value = trend->bytes[from];
+/* The line through all samples, and what it leaves over. */
+struct fit {
+	size_t count;
+	double x, y; /* means: seconds, bytes */
+	double slope, xx;
+	double rest[TREND_SAMPLES_MAX], squares;
+};
 
-	for (size_t i = from; i < to; i++)
-		value = fmin(value, trend->bytes[i]);
-	return value;
+static bool fit_line(const struct trend *trend, struct fit *fit)
+{
+	double n = (double)trend->count, xy = 0;
+
+	*fit = (struct fit){ .count = trend->count };
+	for (size_t i = 0; i < trend->count; i++) {
+		fit->x += trend->seconds[i] / n;
+		fit->y += trend->bytes[i] / n;
+	}
+	for (size_t i = 0; i < trend->count; i++) {
+		fit->xx += (trend->seconds[i] - fit->x) * (trend->seconds[i] - fit->x);
+		xy += (trend->seconds[i] - fit->x) * (trend->bytes[i] - fit->y);
+	}
+	if (fit->xx <= 0)
+		return false;
+	fit->slope = xy / fit->xx;
+	for (size_t i = 0; i < trend->count; i++) {
+		fit->rest[i] = trend->bytes[i] - fit->y - fit->slope * (trend->seconds[i] - fit->x);
+		fit->squares += fit->rest[i] * fit->rest[i];
+	}
+	return true;
 }
 
-static enum trend_direction direction_of(const struct trend *trend, const struct trend_line *line)
+/* What a parabola would leave over: a leak that gets faster or slower is a leak. */
+static double unbend(const struct trend *trend, const struct fit *fit, double rest[TREND_SAMPLES_MAX])
 {
-	double change = line->last - line->first, score = mann_kendall(trend);
+	double n = (double)fit->count, skew = 0, along = 0, norm = 0, squares = 0;
+
+	for (size_t i = 0; i < fit->count; i++)
+		skew += pow(trend->seconds[i] - fit->x, 3) / fit->xx;
+	for (size_t i = 0; i < fit->count; i++) {
+		double x = trend->seconds[i] - fit->x;
+
+		/* What of the square is neither a constant nor a line. */
+		rest[i] = x * x - fit->xx / n - skew * x;
+		along += rest[i] * fit->rest[i];
+		norm += rest[i] * rest[i];
+	}
+	for (size_t i = 0; i < fit->count; i++) {
+		rest[i] = fit->rest[i] - (norm > 0 ? along / norm * rest[i] : 0);
+		squares += rest[i] * rest[i];
+	}
+	return squares;
+}
+
+/*
+ * Of how many samples chance could have made what is left over. Load comes and goes in waves: a sample is as high
+ * as the one before, and a few waves prove no more than as many samples that have nothing to do with each other.
+ */
+static double independent(const struct trend *trend, const struct fit *fit)
+{
+	double rest[TREND_SAMPLES_MAX], n = (double)fit->count, squares = unbend(trend, fit, rest), sum = 1;
+
+	/* Nothing but what rounding leaves. */
+	if (squares <= ROUNDING * fit->slope * fit->slope * fit->xx)
+		return n;
+	for (size_t lag = 1; lag < fit->count / 2; lag++) {
+		double together = 0;
+
+		for (size_t i = lag; i < fit->count; i++)
+			together += rest[i] * rest[i - lag];
+		if (together <= 0)
+			break;
+		sum += 2 * together / squares;
+	}
+	return fmax(n / sum, INDEPENDENT_MIN);
+}
+
+/* The least (1) or the most (-1) of a part of the samples: waves at their lowest, or highest. */
+static double extreme(const struct trend *trend, size_t part, double sign)
+{
+	size_t from = trend->count * part / PARTS, to = trend->count * (part + 1) / PARTS;
+	double value = sign * trend->bytes[from];
+
+	for (size_t i = from; i < to; i++)
+		value = fmin(value, sign * trend->bytes[i]);
+	return sign * value;
+}
+
+/*
+ * The floor from each part to the next: a step, or a cache that was not full yet, rises and then stays. The ceiling
+ * as well: when collections happen to fall into the troughs first and then onto the crests, it stays where it is.
+ */
+static bool rises_all_along(const struct trend *trend, double change)
+{
+	double floor = extreme(trend, PARTS - 1, 1) - extreme(trend, 0, 1);
+	double ceiling = extreme(trend, PARTS - 1, -1) - extreme(trend, 0, -1);
+
+	if (floor < change / 3 || ceiling < change / 3)
+		return false;
+	for (size_t part = 1; part < PARTS; part++)
+		if (extreme(trend, part, 1) - extreme(trend, part - 1, 1) < RISE_MIN * floor / (PARTS - 1))
+			return false;
+	return true;
+}
+
+/* @rises: the line does, if each sample has nothing to do with the one before. */
+static enum trend_direction direction_of(const struct trend *trend, const struct trend_line *line, double score,
+					 bool rises)
+{
+	double change = line->last - line->first;
 	bool much = fabs(change) >= BYTES_MIN && fabs(change) >= GROWTH_MIN * fmax(line->first, line->last);
 
-	if (line->low > 0 && score > 3.3 && much && least(trend, 1) > least(trend, 0) &&
-	    least(trend, 2) > least(trend, 1))
+	if (line->low > 0 && score > SCORE_MIN && much && rises_all_along(trend, change))
 		return TREND_GROWS;
-	if (line->high < 0 && score < -3.3 && much)
+	if (line->high < 0 && score < -SCORE_MIN && much)
 		return TREND_FALLS;
-	return line->low > 0 && much ? TREND_UNSURE : TREND_STEADY;
+	return rises && much ? TREND_UNSURE : TREND_STEADY;
+}
+
+/* Half of the interval in which the slope is with 99 %, by that many samples. */
+static double half_interval(const struct fit *fit, double samples)
+{
+	return student(samples - 2) * sqrt(fit->squares / (samples - 2) / fit->xx);
 }
 
 void trend_line(const struct trend *trend, struct trend_line *line)
 {
-	double n = (double)trend->count, x = 0, y = 0, xx = 0, xy = 0, errors = 0, half;
+	double samples, half;
+	struct fit fit;
 
 	*line = (struct trend_line){ .count = trend->count };
 	if (trend->count < 2)
 		return;
 	line->seconds = trend->seconds[trend->count - 1] - trend->seconds[0];
-	if (trend->count < SAMPLES_MIN || line->seconds < SECONDS_MIN)
+	if (trend->count < SAMPLES_MIN || line->seconds < SECONDS_MIN || !fit_line(trend, &fit))
 		return;
-	for (size_t i = 0; i < trend->count; i++) {
-		x += trend->seconds[i] / n;
-		y += trend->bytes[i] / n;
-	}
-	for (size_t i = 0; i < trend->count; i++) {
-		xx += (trend->seconds[i] - x) * (trend->seconds[i] - x);
-		xy += (trend->seconds[i] - x) * (trend->bytes[i] - y);
-	}
-	if (xx <= 0)
-		return;
-	line->slope = xy / xx;
-	for (size_t i = 0; i < trend->count; i++) {
-		double error = trend->bytes[i] - y - line->slope * (trend->seconds[i] - x);
-
-		errors += error * error;
-	}
-	half = student(n - 2) * sqrt(errors / (n - 2) / xx);
+	samples = independent(trend, &fit);
+	half = half_interval(&fit, samples);
+	line->slope = fit.slope;
 	line->low = line->slope - half;
 	line->high = line->slope + half;
-	line->first = y + line->slope * (trend->seconds[0] - x);
-	line->last = y + line->slope * (trend->seconds[trend->count - 1] - x);
-	line->direction = direction_of(trend, line);
+	line->first = fit.y + line->slope * (trend->seconds[0] - fit.x);
+	line->last = fit.y + line->slope * (trend->seconds[trend->count - 1] - fit.x);
+	line->direction = direction_of(trend, line, mann_kendall(trend) * sqrt(samples / (double)trend->count),
+				       line->slope > half_interval(&fit, (double)trend->count));
 }
 
 /* ---- Verdicts --------------------------------------------------------------------------------- */
@@ -268,11 +362,15 @@ unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDIC
 	judge_returning(&bench, trends);
 	judge_pressure(&bench, trends);
 	judge_refault(&bench, trends);
-	judge_growth(&bench, &trends->c, "c_leak", "Memory that is not Go's",
-		     "Look at what C code allocates and does not free.");
+	judge_growth(
+		&bench, &trends->c, "c_leak", "Memory that is not Go's",
+		"Look at what C code allocates and does not free. Caches and malloc's arenas that are still filling up "
+		"grow likewise: watch again later.");
 	judge_growth(&bench, &trends->stacks, "goroutine_leak", "The memory of goroutine stacks",
 		     "Take a goroutine profile: goroutines that wait for ever are the usual reason.");
-	judge_growth(&bench, &trends->live, "heap_leak", "What is alive after each collection",
-		     "Take two heap profiles some time apart and compare them (go tool pprof -base).");
+	judge_growth(
+		&bench, &trends->live, "heap_leak", "What is alive after each collection",
+		"Take two heap profiles some time apart and compare them (go tool pprof -base). A cache that is still "
+		"filling up grows likewise: watch again once it is full.");
 	return bench.count;
 }

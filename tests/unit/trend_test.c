@@ -128,6 +128,104 @@ static void healthy_programs_do_not_leak(void **unused)
 	}
 }
 
+/* Load that comes and goes at random: a sample is mostly as high as the one before. */
+static void bursts_do_not_leak(void **unused)
+{
+	(void)unused;
+	seed = 2;
+	for (int run = 0; run < 5000; run++) {
+		int samples = 14 + (int)(100 * (noise() + 0.5));
+		double length = 2 + 6 * (noise() + 0.5);
+		bool busy = noise() > 0;
+
+		begin();
+		for (int i = 0; i < samples; i++) {
+			busy ^= (noise() + 0.5) * length < 1;
+			trend_add(&trend, i, ((busy ? 60 : 20) + 2 * noise()) * MIB);
+		}
+		if (direction() == TREND_GROWS)
+			fail_msg("run %d: %d samples, bursts of %.1f", run, samples, length);
+	}
+}
+
+/* A cache that is full after a while, a goroutine pool that is created once: wherever it is in the watch. */
+static void a_step_anywhere_does_not_leak(void **unused)
+{
+	(void)unused;
+	seed = 3;
+	for (int run = 0; run < 5000; run++) {
+		int samples = 14 + (int)(100 * (noise() + 0.5));
+		double place = samples * (noise() + 0.5);
+
+		begin();
+		for (int i = 0; i < samples; i++)
+			trend_add(&trend, i, ((i < place ? 20 : 100) + 2 * noise()) * MIB);
+		if (direction() == TREND_GROWS)
+			fail_msg("run %d: %d samples, step at %.1f", run, samples, place);
+	}
+}
+
+static void what_settles_does_not_leak(void **unused)
+{
+	(void)unused;
+	seed = 4;
+	for (int run = 0; run < 5000; run++) {
+		int samples = 30 + (int)(100 * (noise() + 0.5));
+
+		begin();
+		for (int i = 0; i < samples; i++)
+			trend_add(&trend, i, (60 - 30 * exp(-i * 15.0 / samples) + 2 * noise()) * MIB);
+		if (direction() == TREND_GROWS)
+			fail_msg("run %d: %d samples", run, samples);
+	}
+}
+
+/* Collections that beat with the program's own waves: the waves are as high as ever. */
+static void troughs_and_then_crests_are_no_leak(void **unused)
+{
+	(void)unused;
+	begin();
+	for (int i = 0; i < 70; i++)
+		trend_add(&trend, i * 0.2, (i % 6 * (1 - i / 70.0) + 6 + 6 * i / 70.0 + noise() / 2) * MIB);
+	assert_int_equal(direction(), TREND_UNSURE);
+}
+
+/* What is no straight line, or has waves on it, and goes on growing. */
+static double leak_of_kind(int kind, int i, int samples, double *pace)
+{
+	double part = (double)i / samples;
+
+	switch (kind) {
+	case 0: return 30 * part * part + noise();
+	case 1: return 30 * sqrt(part) + noise();
+	case 2: return 5 * floor(part * 6) + noise();
+	case 3: return 40 * part + 10 * sin(i * 6.28 / 8) + noise();
+	default: return *pace += 60.0 / samples * (noise() + 0.5);
+	}
+}
+
+static void leaks_of_all_kinds_are_seen(void **unused)
+{
+	(void)unused;
+	seed = 5;
+	for (int kind = 0; kind < 5; kind++) {
+		int seen = 0;
+
+		for (int run = 0; run < 500; run++) {
+			double pace = 0;
+
+			begin();
+			for (int i = 0; i < 60; i++)
+				trend_add(&trend, i, (20 + leak_of_kind(kind, i, 60, &pace)) * MIB);
+			seen += direction() == TREND_GROWS;
+			/* Never that it is steady. */
+			assert_true(line.direction == TREND_GROWS || line.direction == TREND_UNSURE);
+		}
+		if (seen < 490)
+			fail_msg("leak %d: seen in %d of 500 runs", kind, seen);
+	}
+}
+
 /* A long run keeps its beginning and its end. */
 static void long_runs_are_thinned(void **unused)
 {
@@ -312,6 +410,11 @@ int main(void)
 		cmocka_unit_test(small_growth_is_no_leak),
 		cmocka_unit_test(equal_times_are_no_line),
 		cmocka_unit_test(healthy_programs_do_not_leak),
+		cmocka_unit_test(bursts_do_not_leak),
+		cmocka_unit_test(a_step_anywhere_does_not_leak),
+		cmocka_unit_test(what_settles_does_not_leak),
+		cmocka_unit_test(troughs_and_then_crests_are_no_leak),
+		cmocka_unit_test(leaks_of_all_kinds_are_seen),
 		cmocka_unit_test(long_runs_are_thinned),
 		cmocka_unit_test(a_leak_comes_first),
 		cmocka_unit_test(steady_is_said),
