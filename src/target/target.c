@@ -140,11 +140,27 @@ static int identity_read(struct target *target, struct failure *failure)
 	return 0;
 }
 
+/* Where /proc is that of another pid namespace, a pid names one process there and another in system calls. */
+static int proc_check(struct failure *failure)
+{
+	char self[16] = "";
+	ssize_t length = readlink("/proc/self", self, sizeof(self) - 1);
+
+	if (length > 0 && strtol(self, NULL, 10) == getpid())
+		return 0;
+	return failure_set(failure, -ENOTSUP,
+			   "/proc is missing, or shows the pids of another pid namespace than gctap's: mount this one's "
+			   "(mount -t proc proc /proc), or run gctap in the other");
+}
+
 int target_open(pid_t pid, struct target **out, struct failure *failure)
 {
-	struct target *target = target_new(pid);
-	int error;
+	struct target *target;
+	int error = proc_check(failure);
 
+	if (error)
+		return error;
+	target = target_new(pid);
 	if (!target)
 		return failure_set(failure, -ENOMEM, "out of memory");
 	error = target_open_pidfd(target);
