@@ -11,7 +11,8 @@
 #include "gctap/target_pages.h"
 
 #define ATTEMPTS_MAX 4u
-#define MOVED_SHARE  200u /* an attempt is good when Rss moved by less than a 200th meanwhile */
+#define PAUSE_NS     30000000 /* for each attempt in which the heap was being changed */
+#define MOVED_SHARE  200u     /* an attempt is good when Rss moved by less than a 200th meanwhile */
 
 static const struct {
 	const char *name, *phrase;
@@ -216,12 +217,20 @@ static int attempt(const struct ledger_source *source, struct ledger *ledger)
 	return error;
 }
 
-static bool good_enough(const struct ledger *ledger)
+static bool good_enough(const struct ledger_source *source, const struct ledger *ledger)
 {
 	int64_t remainder = ledger->bytes[LEDGER_REMAINDER];
 
-	return ledger->moved <= ledger->rss / MOVED_SHARE &&
+	return ledger->by_pages == !!source->heap && ledger->moved <= ledger->rss / MOVED_SHARE &&
 	       (uint64_t)(remainder < 0 ? -remainder : remainder) <= ledger->rss / MOVED_SHARE;
+}
+
+/* A thread that was interrupted while it changed the heap needs a processor to go on. */
+static void pause_before(unsigned attempt)
+{
+	struct timespec pause = { .tv_nsec = (long)attempt * PAUSE_NS };
+
+	nanosleep(&pause, NULL);
 }
 
 int ledger_take(const struct ledger_source *source, struct ledger *ledger, struct failure *failure)
@@ -230,8 +239,10 @@ int ledger_take(const struct ledger_source *source, struct ledger *ledger, struc
 
 	ledger->attempts = 0;
 	do {
+		if (ledger->attempts && source->heap && !ledger->by_pages)
+			pause_before(ledger->attempts);
 		error = attempt(source, ledger);
-	} while (!error && !good_enough(ledger) && ledger->attempts < ATTEMPTS_MAX);
+	} while (!error && !good_enough(source, ledger) && ledger->attempts < ATTEMPTS_MAX);
 	if (error == -EACCES || error == -EPERM)
 		return failure_set(
 			failure, error,
