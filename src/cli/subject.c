@@ -11,10 +11,6 @@ static void open_heap(struct subject *subject)
 	struct binary *binary = subject->binary;
 	uint64_t address, offset;
 
-	if (!binary->gobin) {
-		failure_set(&subject->no_heap, -ENOEXEC, "no Go program");
-		return;
-	}
 	if (binary_solve_scavenge(binary, &subject->no_heap))
 		return;
 	if (target_mapping(subject->target, &address, &offset)) {
@@ -31,8 +27,6 @@ static bool has_c(const struct subject *subject)
 {
 	struct gobin_build build;
 
-	if (!subject->binary->gobin)
-		return true;
 	gobin_build(subject->binary->gobin, &build);
 	return build.cgo != GOBIN_NO;
 }
@@ -44,6 +38,9 @@ int subject_open(pid_t pid, struct subject *subject, struct failure *failure)
 	if (!error)
 		error = binary_open(subject->target->exe_fd, subject->target->exe, subject->target->exe_path, false,
 				    &subject->binary, failure);
+	if (!error && !subject->binary->gobin)
+		error = failure_set(failure, -ENOEXEC, "%.200s: %.300s", subject->binary->path,
+				    subject->binary->no_go.text);
 	if (!error)
 		open_heap(subject);
 	return error;

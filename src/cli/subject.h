@@ -15,7 +15,7 @@ struct subject {
 	struct failure no_heap; /* for this reason */
 };
 
-/* The caller zeroes @subject first, and closes it in any case. */
+/* Of a Go program. The caller zeroes @subject first, and closes it in any case. */
 int subject_open(pid_t pid, struct subject *subject, struct failure *failure);
 void subject_close(struct subject *subject);
 

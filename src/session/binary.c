@@ -11,8 +11,10 @@ static int read_go(struct binary *binary, bool cycles, struct failure *failure)
 {
 	int error = gobin_open(binary->image, &binary->gobin, failure);
 
-	if (error == -ENOEXEC && !cycles)
+	if (error == -ENOEXEC && !cycles) {
+		binary->no_go = *failure;
 		return 0;
+	}
 	if (error)
 		return error;
 	if (gobin_version(binary->gobin, binary->version, sizeof(binary->version)))

@@ -18,6 +18,7 @@ struct binary {
 	char build_id[128]; /* likewise */
 	struct image *image;
 	struct gobin *gobin;   /* NULL: no Go program */
+	struct failure no_go;  /* for this reason */
 	struct recipe *recipe; /* NULL: its cycles were not asked for */
 	struct gc_layout layout;
 	struct scavenge_recipes scavenge; /* solved when asked for */

@@ -171,19 +171,6 @@ case_a_page_asks_nobody() {
 	(($(stat -c %s m.html) < 8 << 20)) || fail "$(stat -c %s m.html) bytes"
 }
 
-case_a_program_that_is_not_go() {
-	need jq
-	sleep "$LASTING" &
-	PID=$!
-	await runs_or_gone "$PID" "$(command -v sleep)"
-	gctap map --json -p "$PID"
-	ended_with 0
-	same "heap" false "$(jq .by_pages out)"
-	matches "the reason" 'no Go program' "$(jq -r .coarse_because out)"
-	gctap map -p "$PID"
-	ended_with 0
-}
-
 case_a_program_that_never_rests() {
 	start spin -seconds "$LASTING"
 	for _ in 1 2 3; do
