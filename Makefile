@@ -113,10 +113,12 @@ test-go: all
 	@scripts/setup build test
 	@tests/matrix/go-matrix --write
 	@tests/matrix/scav-matrix --write
+	@tests/matrix/why-matrix --write
 
 test-corpus: all
 	@scripts/setup build test
 	@tests/matrix/corpus-matrix --write
+	@tests/matrix/why-matrix --write --part corpus
 
 fuzz:
 	@scripts/setup build fuzz
@@ -154,8 +156,8 @@ help:
 	@echo 'make                 build/gctap'
 	@echo 'make demo            set-up (root), build, trace the program that prompted the project; DEMO_SLEEPS="3 3"'
 	@echo 'make test            set-up (root), all tests that can run here'
-	@echo 'make test-go         every Go toolchain times every way to build; writes docs/matrix-go.md'
-	@echo 'make test-corpus     fourteen published programs; writes docs/matrix-corpus.md'
+	@echo 'make test-go         every Go toolchain times every way to build, gctap why over versions; writes docs/matrix-go.md, -scav.md, -why.md'
+	@echo 'make test-corpus     fourteen published programs; writes docs/matrix-corpus.md, and a part of docs/matrix-why.md'
 	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target'
 	@echo 'make bench-overhead  what tracing costs the target; writes docs/benchmarks.md'
 	@echo 'make bench-solve     how long a binary takes to be understood; writes docs/benchmarks.md'

@@ -47,12 +47,12 @@ go_suite() { awk -v version="$1" '$1 == version { print $2 }' <<<"$GO_TOOLCHAINS
 
 go_root() { printf '%s\n' "$GCTAP_CACHE/go/$1"; }
 
-# write_section NAME HEADING FILE : puts the file between the marks of that name in docs/benchmarks.md,
-# or appends the section.
+# write_section NAME HEADING FILE [DOCUMENT TITLE] : puts the file between the marks of that name in
+# docs/DOCUMENT.md (benchmarks), or appends the section.
 write_section() {
-	local document=$GCTAP_ROOT/docs/benchmarks.md
+	local document=$GCTAP_ROOT/docs/${4:-benchmarks}.md
 	mkdir -p "${document%/*}"
-	[[ -e $document ]] || printf '# Benchmarks\n' >"$document"
+	[[ -e $document ]] || printf '# %s\n' "${5:-Benchmarks}" >"$document"
 	grep -q "^<!-- $1:begin -->\$" "$document" || cat >>"$document" <<-END
 
 		## $2

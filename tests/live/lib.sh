@@ -270,9 +270,13 @@ script_cases() {
 }
 
 # Runs the cases in the order of the script, or those that are named on the command line, or after
-# --section the heading of one: those below it.
+# --section the heading of one: those below it. --list HEADING tells their names.
 run_cases() {
 	local cases absent why number=0 failed=0 function name
+	if [[ ${1:-} == --list ]]; then
+		script_cases "${2:-}"
+		return
+	fi
 	if [[ ${1:-} == --section ]]; then
 		mapfile -t cases < <(script_cases "$2")
 	elif (($# > 0)); then

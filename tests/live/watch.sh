@@ -66,7 +66,7 @@ watched() {
 		watch
 		end
 		verdict >>said
-		leaks >>leaks
+		leaks >>found
 		(($(cycles) >= CYCLES_MIN)) || echo few >>few
 	done
 }
@@ -77,7 +77,7 @@ looked_at() {
 	for ((run = 0; run < LOOKS; run++)); do
 		gctap why --json -p "$PID"
 		ended_with 0
-		leaks >>leaks
+		leaks >>found
 		jq -e '.by_pages and (.verdicts | length) > 0' out >/dev/null || fail "$(cat out)"
 	done
 	end
@@ -85,14 +85,14 @@ looked_at() {
 
 # healthy PROGRAM ARG... : not one leak in all of these.
 healthy() {
-	: >leaks
+	: >found
 	: >few
 	: >said
 	watched "$@"
 	looked_at "$@"
-	info "leaks $(grep -c . leaks || true): $RUNS watches, $LOOKS looks; $(count no_heap_leak) said that no objects leak, $(count cannot_tell) that it cannot be told"
-	[[ ! -s leaks ]] || info "$(cat leaks)"
-	same "leaks" 0 "$(grep -c . leaks || true)"
+	info "leaks $(grep -c . found || true): $RUNS watches, $LOOKS looks; $(count no_heap_leak) said that no objects leak, $(count cannot_tell) that it cannot be told"
+	[[ ! -s found ]] || info "$(cat found)"
+	same "leaks" 0 "$(grep -c . found || true)"
 	(($(grep -c . few || true) < RUNS)) || skip "fewer than $CYCLES_MIN collections in every watch"
 }
 

@@ -256,27 +256,138 @@ case_a_stripped_program() {
 	same "read page by page" true "$(field .by_pages)"
 }
 
-# Coarser, and it says so.
-case_no_go_program() {
-	need jq
-	sleep "$LASTING" &
-	PID=$! PROGRAM=sleep
-	await is_running "$PID" "$(command -v sleep)"
-	look
-	same "why, version, heap" "false no Go program null null" \
-		"$(field '"\(.by_pages) \(.coarse_because) \(.go_version) \(.heap)"')"
-	same "first verdict" cannot_tell "$(field '.verdicts[0].name')"
-	matches "evidence" 'no Go program' "$(field '.verdicts[0].evidence')"
-}
-
 # ---- Refusals -----------------------------------------------------------------------------------
 
-case_no_such_process() {
-	gctap why -p 4194303
-	one_line_of_trouble '4194303'
-	gctap why --json -p 4194303
-	one_line_of_trouble '4194303'
+readonly WAYS=('why --json' 'why --watch 5' map)
+
+# refused_with WORDS PID [COMMAND...] : in one line, whatever is asked of the process; run by the command.
+refused_with() {
+	local way words
+	for way in "${WAYS[@]}"; do
+		read -ra words <<<"$way"
+		STATUS=0
+		timeout --foreground -k 5 "$LIMIT" "${@:3}" "$GCTAP" "${words[@]}" -p "$2" >out 2>err </dev/null || STATUS=$?
+		one_line_of_trouble "$1"
+	done
 }
+
+case_no_such_process() { refused_with 'no process with pid 4194303' 4194303; }
+
+case_a_process_that_is_gone() {
+	enter resident idle
+	kill "$PID"
+	await_end "$PID"
+	refused_with "no process with pid $PID" "$PID"
+}
+
+is_zombie() { grep -qE '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+
+# Its parent has become a program that waits for nobody.
+case_a_zombie() {
+	local zombie
+	bash -c 'sleep 0 & echo $! >child; exec sleep "$1"' - "$LASTING" &
+	await has_lines child 1
+	zombie=$(cat child)
+	await is_zombie "$zombie"
+	refused_with "$zombie .* has ended" "$zombie"
+}
+
+case_a_kernel_thread() {
+	[[ -e /proc/2 && ! -s /proc/2/cmdline ]] || skip "no kernel threads in this pid namespace"
+	refused_with 'kernel thread' 2
+}
+
+case_a_thread() {
+	local tid
+	enter resident idle
+	tid=$(find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | grep -vx "$PID" | head -n 1)
+	refused_with "$tid is a thread of process $PID" "$tid"
+}
+
+case_no_go_program() {
+	sleep "$LASTING" &
+	await is_running $! "$(command -v sleep)"
+	refused_with 'not a Go program' $!
+}
+
+# killed_after SECONDS : what gctap makes of a process that ends so long after it has begun to look.
+killed_after() {
+	rm -f resident.out
+	enter resident live
+	tap why --json -p "$PID"
+	sleep "$1"
+	kill -KILL "$PID"
+	await_end "$TAP"
+	if ((STATUS == 0)); then
+		adds_up
+		echo 'in time' >>ends
+	else
+		one_line_of_trouble "$PID"
+		cat err >>ends
+	fi
+}
+
+# At any moment of it: either all is told, or in a line that it has ended.
+case_a_process_that_ends_meanwhile() {
+	local milliseconds
+	need jq
+	for milliseconds in 000 005 010 015 020 025 030 035 040 050 060 070 080 100 120; do
+		killed_after "0.$milliseconds"
+	done
+	info "$(sed -E 's/[0-9]+/N/g' ends | sort | uniq -c | sort -rn)"
+}
+
+# ---- Pid namespaces -----------------------------------------------------------------------------
+
+need_namespaces() {
+	need unshare pgrep jq
+	unshare --pid --fork --mount-proc true 2>/dev/null || skip "no pid namespace can be made here"
+}
+
+# As a container has it: the program is pid 1 there, and PID here.
+enter_namespace() {
+	rm -f resident.out
+	PROGRAM=resident
+	unshare --pid --fork --kill-child --mount-proc "$GO_PROGRAMS/resident" "$@" >resident.out 2>resident.err &
+	OUTER=$!
+	await says resident.out '^ready'
+	PID=$(pgrep -P "$OUTER")
+}
+
+case_from_outside() {
+	need_namespaces
+	enter_namespace live
+	look
+	same "pid" "$PID" "$(field .pid)"
+	same "first verdict" live_heap "$(field '.verdicts[0].name')"
+	same "read page by page" true "$(field .by_pages)"
+}
+
+# The pid of a process outside is none in there.
+case_from_inside() {
+	need_namespaces
+	enter resident live
+	refused_with "no process with pid $PID" "$PID" unshare --pid --fork --mount-proc
+	rm resident.out
+	STATUS=0
+	# shellcheck disable=SC2016 # the shell inside is to expand them
+	unshare --pid --fork --kill-child --mount-proc bash -c '
+		"$1/resident" live >resident.out &
+		until grep -q ready resident.out; do sleep 0.05; done
+		"$2" why --json -p $!' - "$GO_PROGRAMS" "$GCTAP" >out 2>err || STATUS=$?
+	ended_with 0
+	same "pid, verdict" '2 live_heap' "$(field '"\(.pid) \(.verdicts[0].name)"')"
+}
+
+# Pids would be looked up in one namespace and used in another.
+case_proc_of_another_namespace() {
+	need_namespaces
+	enter resident live
+	refused_with 'another pid namespace' "$PID" unshare --pid --fork
+	refused_with 'another pid namespace' 1 unshare --pid --fork
+}
+
+# ---- Permissions and arguments ------------------------------------------------------------------
 
 # as_nobody CAPABILITIES : gctap why as an unprivileged user, with these ("none": none).
 as_nobody() {

@@ -103,6 +103,7 @@ import (
 	"fmt"
 	"math/rand"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -139,7 +140,11 @@ func leak() {
 	}
 }
 
-func takeInWaves() {
+// On a thread of its own, the arena of which has had the largest wave before the first that counts.
+func takeInWaves(ready chan<- bool) {
+	runtime.LockOSThread()
+	C.free_wave(C.take_wave(wavePieces), wavePieces)
+	ready <- true
 	for {
 		pieces := C.size_t(rand.Intn(wavePieces))
 		wave := C.take_wave(pieces)
@@ -151,13 +156,17 @@ func takeInWaves() {
 
 func waves() {
 	rand.Seed(time.Now().UnixNano())
+	ready := make(chan bool)
 	for i := 0; i < waveTakers; i++ {
-		go takeInWaves()
+		go takeInWaves(ready)
+		<-ready
 	}
-	for {
-		work()
-		time.Sleep(tick)
-	}
+	go func() {
+		for {
+			work()
+			time.Sleep(tick)
+		}
+	}()
 }
 
 func main() {
@@ -177,7 +186,7 @@ func main() {
 	case "leak":
 		go leak()
 	case "waves":
-		go waves()
+		waves()
 	default:
 		fmt.Fprintf(os.Stderr, "cresident: no state %q\n", flag.Arg(0))
 		os.Exit(2)
