@@ -16,6 +16,11 @@
 #define PARTS	    4u
 #define RISE_MIN    0.15 /* of what a part of a straight line rises by: less is no growth any more */
 
+#define NOT_GO "Memory that is not Go's"
+#define STACKS "The memory of goroutine stacks"
+/* Nobody can tell it from a leak while it goes on. */
+#define FILLING_UP "Caches, and malloc's arenas, grow likewise until they are full: watch again later."
+
 #define INDEPENDENT_MIN 4.0
 #define ROUNDING	1e-9
 
@@ -252,8 +257,25 @@ static void judge_growth(struct bench *bench, const struct trend *trend, const c
 	say(verdict,
 	    "%s grows: from %.1f MB to %.1f MB in %.0f s, by %.2f MB a minute (99 %% sure: %.2f to %.2f), over %zu "
 	    "samples.",
-	    what, line.first / MIB, line.last / MIB, line.seconds, line.slope * 60 / MIB, line.low * 60 / MIB,
+	    what, fmax(line.first, 0) / MIB, line.last / MIB, line.seconds, line.slope * 60 / MIB, line.low * 60 / MIB,
 	    line.high * 60 / MIB, line.count);
+}
+
+/* What rises, and not as a leak does, or not for long enough. */
+static void judge_doubt(struct bench *bench, const struct trend *trend, const char *what)
+{
+	struct verdict *verdict;
+	struct trend_line line;
+
+	trend_line(trend, &line);
+	if (line.direction != TREND_UNSURE)
+		return;
+	verdict = put_first(bench);
+	verdict->name = "cannot_tell";
+	verdict->bytes = (uint64_t)line.last;
+	verdict->advice = "Watch for longer, under load.";
+	say(verdict, "%s rises, from %.1f MB to %.1f MB in %.0f s, but not steadily: whether it leaks cannot be told.",
+	    what, fmax(line.first, 0) / MIB, line.last / MIB, line.seconds);
 }
 
 static double share(uint64_t part, uint64_t whole)
@@ -358,19 +380,17 @@ unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDIC
 {
 	struct bench bench = { verdicts, count };
 
+	judge_doubt(&bench, &trends->c, NOT_GO);
+	judge_doubt(&bench, &trends->stacks, STACKS);
 	judge_steady(&bench, trends);
 	judge_returning(&bench, trends);
 	judge_pressure(&bench, trends);
 	judge_refault(&bench, trends);
-	judge_growth(
-		&bench, &trends->c, "c_leak", "Memory that is not Go's",
-		"Look at what C code allocates and does not free. Caches and malloc's arenas that are still filling up "
-		"grow likewise: watch again later.");
-	judge_growth(&bench, &trends->stacks, "goroutine_leak", "The memory of goroutine stacks",
+	judge_growth(&bench, &trends->c, "c_leak", NOT_GO,
+		     "Look at what C code allocates and does not free. " FILLING_UP);
+	judge_growth(&bench, &trends->stacks, "goroutine_leak", STACKS,
 		     "Take a goroutine profile: goroutines that wait for ever are the usual reason.");
-	judge_growth(
-		&bench, &trends->live, "heap_leak", "What is alive after each collection",
-		"Take two heap profiles some time apart and compare them (go tool pprof -base). A cache that is still "
-		"filling up grows likewise: watch again once it is full.");
+	judge_growth(&bench, &trends->live, "heap_leak", "What is alive after each collection",
+		     "Take two heap profiles some time apart and compare them (go tool pprof -base). " FILLING_UP);
 	return bench.count;
 }

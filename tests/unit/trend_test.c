@@ -307,6 +307,22 @@ static void rising_in_waves_is_not_called_steady(void **unused)
 	assert_non_null(strstr(verdicts[0].evidence, "not steadily"));
 }
 
+/* C memory that makes a step: that objects do not leak comes first, and the step is told. */
+static void doubt_is_told_of_each_kind(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 40;
+	fill(&trends.live, 100, 0);
+	for (int i = 0; i < 40; i++)
+		trend_add(&trends.c, i, ((i < 25 ? 20 : 60) + noise()) * MIB);
+	assert_int_equal(trend_judge(&trends, verdicts, 0), 2);
+	assert_string_equal(verdicts[0].name, "no_heap_leak");
+	assert_string_equal(verdicts[1].name, "cannot_tell");
+	assert_non_null(strstr(verdicts[1].evidence, "not Go's rises, from "));
+	assert_false(verdicts[1].leak);
+}
+
 static void each_kind_of_growth_has_a_name(void **unused)
 {
 	(void)unused;
@@ -420,6 +436,7 @@ int main(void)
 		cmocka_unit_test(steady_is_said),
 		cmocka_unit_test(too_little_is_said),
 		cmocka_unit_test(rising_in_waves_is_not_called_steady),
+		cmocka_unit_test(doubt_is_told_of_each_kind),
 		cmocka_unit_test(each_kind_of_growth_has_a_name),
 		cmocka_unit_test(what_comes_back_at_once),
 		cmocka_unit_test(the_limit_drives_the_collector),
