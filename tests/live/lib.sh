@@ -106,6 +106,11 @@ is_running() { [[ /proc/$1/exe -ef $2 ]]; }
 
 runs_or_gone() { is_running "$@" || gone "$1"; }
 
+# threads PID : those that are not the first.
+threads() { (cd "/proc/$1/task" && printf '%s\n' *) | grep -vx "$1"; }
+
+has_threads() { threads "$1" >/dev/null; }
+
 # tap ARG... : gctap in the background; TAP is its pid. A shell's background jobs ignore SIGINT.
 tap() {
 	: >out

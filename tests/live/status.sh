@@ -163,8 +163,4 @@ case_wrong_usage() {
 	END
 }
 
-threads() { (cd "/proc/$1/task" && printf '%s\n' *) | grep -vx "$1"; }
-
-has_threads() { threads "$1" >/dev/null; }
-
 run_cases "$@"

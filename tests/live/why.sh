@@ -300,7 +300,8 @@ case_a_kernel_thread() {
 case_a_thread() {
 	local tid
 	enter resident idle
-	tid=$(find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | grep -vx "$PID" | head -n 1)
+	await has_threads "$PID"
+	tid=$(threads "$PID" | head -n 1)
 	refused_with "$tid is a thread of process $PID" "$tid"
 }
 
@@ -310,16 +311,17 @@ case_no_go_program() {
 	refused_with 'not a Go program' $!
 }
 
-# killed_after SECONDS : what gctap makes of a process that ends so long after it has begun to look.
+# killed_after SECONDS COMMAND : what that makes of a process that ends so long after it has begun to look.
 killed_after() {
 	rm -f resident.out
 	enter resident live
-	tap why --json -p "$PID"
+	tap "$2" --json -p "$PID"
 	sleep "$1"
 	kill -KILL "$PID"
 	await_end "$TAP"
 	if ((STATUS == 0)); then
-		adds_up
+		jq -e '.by_pages and .rss_bytes > 0' out >/dev/null || fail "$(cat out)"
+		[[ $2 != why ]] || adds_up
 		echo 'in time' >>ends
 	else
 		one_line_of_trouble "$PID"
@@ -332,7 +334,8 @@ case_a_process_that_ends_meanwhile() {
 	local milliseconds
 	need jq
 	for milliseconds in 000 005 010 015 020 025 030 035 040 050 060 070 080 100 120; do
-		killed_after "0.$milliseconds"
+		killed_after "0.$milliseconds" why
+		killed_after "0.$milliseconds" map
 	done
 	info "$(sed -E 's/[0-9]+/N/g' ends | sort | uniq -c | sort -rn)"
 }
