@@ -69,10 +69,14 @@ from_go() {
 	[[ $(printf '%s\n' "go$1" "$version" | sort -V | head -n 1) == "go$1" ]] || skip "$2 from Go $1 on"
 }
 
+show_figures() {
+	info "$(field '"\(.verdicts[0].name) \(.verdicts[0].bytes) of Rss \(.rss_bytes), remainder \(.remainder_bytes)"')"
+}
+
 decided() {
 	local verdict=$1
 	look
-	info "$(field '"\(.verdicts[0].name) \(.verdicts[0].bytes) of Rss \(.rss_bytes), remainder \(.remainder_bytes)"')"
+	show_figures
 	same "read page by page" true "$(field .by_pages)"
 	same "first verdict" "$verdict" "$(field '.verdicts[0].name')"
 	same "leaks" 0 "$(field '[.verdicts[] | select(.leak)] | length')"
@@ -184,6 +188,7 @@ case_page_cache_of_the_container() {
 	PID=$! PROGRAM=resident
 	await settled
 	look
+	show_figures
 	same "first verdict" page_cache "$(field '.verdicts[0].name')"
 	explains 90
 	same "charged" true "$(field '.container.current_bytes >= .verdicts[0].bytes')"
