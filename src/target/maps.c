@@ -263,19 +263,18 @@ static void close_current(struct builder *builder)
 static int open_current(struct builder *builder, const struct mapping *mapping, const char *name, bool name_cut)
 {
 	size_t offset = 0;
-	int error;
+	int error = 0;
 
 	builder->current = *mapping;
-	builder->open = true;
 	builder->kept = within_limits(builder, name);
 	builder->next_field = 0;
 	builder->last_end = mapping->end;
-	if (!builder->kept)
-		return 0;
-	error = room_for_mapping(builder);
-	if (!error)
+	if (builder->kept)
+		error = room_for_mapping(builder);
+	if (builder->kept && !error)
 		error = name_add(builder, name, &offset);
-	if (error)
+	builder->open = !error;
+	if (error || !builder->kept)
 		return error;
 	builder->current.name = (const char *)(uintptr_t)offset;
 	builder->current.name_cut = name_cut;
