@@ -39,6 +39,12 @@ int image_open(const char *path, struct image **out, struct failure *failure);
 int image_open_bytes(const void *bytes, size_t size, struct image **out, struct failure *failure);
 void image_close(struct image *image);
 
+/*
+ * What was concluded from an image, when not all of it could be read, is not to be believed: the
+ * failure is that of reading then, else @error as it was. NULL: was not opened.
+ */
+int image_judge(const struct image *image, int error, struct failure *failure);
+
 enum image_machine image_machine(const struct image *image);
 bool image_is_dyn(const struct image *image);	       /* ET_DYN: position independent */
 uint64_t image_entry(const struct image *image);       /* e_entry */

@@ -26,6 +26,7 @@ struct image {
 	uint64_t size;	     /* of the file, bytes */
 	uint64_t *loaded;    /* with fd >= 0: one bit per block */
 	uint64_t bytes_read;
+	int read_error; /* the first one */
 	Elf64_Ehdr header;
 	struct image_segment *segments;
 	size_t nr_segments;
@@ -38,6 +39,20 @@ struct image {
 static bool block_loaded(const struct image *image, uint64_t block)
 {
 	return image->loaded[block / 64] >> (block % 64) & 1;
+}
+
+static int read_failed(struct image *image, int error)
+{
+	if (!image->read_error)
+		image->read_error = error;
+	return error;
+}
+
+int image_judge(const struct image *image, int error, struct failure *failure)
+{
+	if (!image || !image->read_error)
+		return error;
+	return failure_set(failure, image->read_error, "cannot read it: %s", strerror(-image->read_error));
 }
 
 /* Copies one run of blocks from the file; a short read means that the file shrank. */
@@ -54,7 +69,7 @@ static int load_run(struct image *image, uint64_t first, uint64_t last)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
+			return read_failed(image, got < 0 ? -errno : -EIO);
 		offset += (uint64_t)got;
 		image->bytes_read += (uint64_t)got;
 	}
@@ -203,6 +218,7 @@ static int open_common(struct image *image, struct image **out, struct failure *
 
 	if (!error)
 		error = read_program_headers(image, failure);
+	error = image_judge(image, error, failure);
 	if (error) {
 		image_close(image);
 		return error;
@@ -379,8 +395,10 @@ static int read_unkept(struct image *image, uint64_t offset, void *buffer, uint6
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got <= 0)
+		if (got <= 0) {
+			read_failed(image, got < 0 ? -errno : -EIO);
 			return -EFAULT;
+		}
 		done += (uint64_t)got;
 		image->bytes_read += (uint64_t)got;
 	}

@@ -31,7 +31,9 @@ static int read_binary(struct binary *binary, int fd, bool cycles, struct failur
 {
 	int error = image_open_fd(fd, &binary->image, failure);
 
-	return error ? error : read_go(binary, cycles, failure);
+	if (!error)
+		error = read_go(binary, cycles, failure);
+	return image_judge(binary->image, error, failure);
 }
 
 int binary_open(int fd, struct file_id id, const char *path, bool cycles, struct binary **out, struct failure *failure)
@@ -63,6 +65,7 @@ int binary_solve_scavenge(struct binary *binary, struct failure *failure)
 		error = scavenge_layout_learn(binary->scavenge.background, false, &binary->sweep_layout, &reason);
 	if (!error && binary->scavenge.forced)
 		error = scavenge_layout_learn(binary->scavenge.forced, true, &binary->forced_layout, &reason);
+	error = image_judge(binary->image, error, &reason);
 	return error ? failure_set(failure, error, "%.200s: no scavtrace: %.300s", binary->path, reason.text) : 0;
 }
 

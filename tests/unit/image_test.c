@@ -521,11 +521,15 @@ static void files_are_read_as_needed(void **unused)
 	assert_true(image_bytes_read(fixture.image) <= 16384);
 	assert_int_equal(image_read(fixture.image, TEXT, buffer, large), 0);
 	assert_memory_equal(buffer, bytes, large);
+	assert_int_equal(image_judge(fixture.image, -ENOEXEC, &failure), -ENOEXEC);
 	/* The file shrinks under our feet: an error, no signal. */
 	assert_int_equal(truncate(path, 10000), 0);
 	assert_null(image_at(fixture.image, TEXT + large - 4, 4));
 	assert_int_equal(image_read(fixture.image, TEXT, buffer, large), -EFAULT);
 	assert_non_null(image_at(fixture.image, TEXT + large / 2, 4)); /* was read before */
+	/* What was concluded since is not to be believed. */
+	assert_int_equal(image_judge(fixture.image, 0, &failure), -EIO);
+	assert_non_null(strstr(failure.text, "cannot read it"));
 	unlink(path);
 	drop(&fixture);
 	free(bytes);
