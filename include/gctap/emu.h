@@ -63,6 +63,8 @@ void emu_free(struct emu *emu);
 int emu_run(struct emu *emu, uint64_t address, struct expr_pool *pool, struct failure *failure);
 
 uint64_t emu_instructions(const struct emu *emu); /* executed so far */
+/* Has it been out of memory? Then code that it could not run says nothing. */
+bool emu_starved(const struct emu *emu);
 
 /* State, for hooks. Registers by the architecture's own numbers (x86: rax 0, rcx 1, rdx 2, rbx 3, rsp 4, ...). */
 struct emu_value emu_register(const struct emu *emu, unsigned number);

@@ -60,6 +60,10 @@ struct expr_pool;
 struct expr_pool *expr_pool_new(void); /* NULL: out of memory */
 void expr_pool_free(struct expr_pool *pool);
 size_t expr_pool_count(const struct expr_pool *pool);
+/* Has it been out of memory? Then it lacks what it would have, and nothing can be concluded from that. NULL: no. */
+bool expr_pool_starved(const struct expr_pool *pool);
+/* Notes that something about it could not be found out for want of memory. */
+void expr_pool_note_starved(const struct expr_pool *pool);
 const struct expr_node *expr_node(const struct expr_pool *pool, expr_id id);
 
 /*

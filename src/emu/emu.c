@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "capstone_memory.h"
+
 #define STACK_ADDRESS  0x00007ead00000000ull /* where the emulated frame lies: no image is there */
 #define STACK_BYTES    (1u << 20)	     /* on either side of it */
 #define INSNS	       (1u << 12)	     /* decoded instructions at most */
@@ -265,6 +267,11 @@ void emu_redirect(struct emu *emu, uint64_t target)
 	emu->redirect = target;
 }
 
+bool emu_starved(const struct emu *emu)
+{
+	return emu->starved;
+}
+
 uint64_t emu_instructions(const struct emu *emu)
 {
 	return emu->instructions;
@@ -272,13 +279,19 @@ uint64_t emu_instructions(const struct emu *emu)
 
 static int open_capstone(struct emu *emu, struct failure *failure)
 {
-	if (cs_open(emu->arch->capstone_arch, emu->arch->capstone_mode, &emu->capstone) != CS_ERR_OK) {
+	cs_err answer;
+
+	capstone_memory_set();
+	answer = cs_open(emu->arch->capstone_arch, emu->arch->capstone_mode, &emu->capstone);
+	if (answer != CS_ERR_OK) {
 		emu->capstone = 0;
+		if (answer == CS_ERR_MEM)
+			return failure_set(failure, -ENOMEM, "out of memory");
 		return failure_set(failure, -ENOTSUP, "Capstone was built without %s", emu->arch->name);
 	}
 	cs_option(emu->capstone, CS_OPT_DETAIL, CS_OPT_ON);
 	emu->scratch = cs_malloc(emu->capstone);
-	return emu->scratch ? 0 : failure_set(failure, -ENOMEM, "out of memory");
+	return emu->scratch && !capstone_memory_starved() ? 0 : failure_set(failure, -ENOMEM, "out of memory");
 }
 
 int emu_new(const struct emu_options *options, struct emu **out, struct failure *failure)
@@ -345,6 +358,7 @@ static int insn_at(struct emu *emu, uint64_t address, const struct insn **out, s
 	const uint8_t *code;
 	uint64_t at = address;
 	size_t left;
+	bool decoded;
 
 	for (; emu->insn_slots[slot]; slot = (slot + 1) & (INSN_SLOTS - 1)) {
 		*out = &emu->insns[emu->insn_slots[slot] - 1];
@@ -356,7 +370,11 @@ static int insn_at(struct emu *emu, uint64_t address, const struct insn **out, s
 	left = code_at(emu->options.image, address, &code);
 	if (!left)
 		return failure_set(failure, -EFAULT, "no code at 0x%" PRIx64, address);
-	if (!cs_disasm_iter(emu->capstone, &code, &left, &at, emu->scratch))
+	decoded = cs_disasm_iter(emu->capstone, &code, &left, &at, emu->scratch);
+	emu->starved |= capstone_memory_starved();
+	if (emu->starved)
+		return failure_set(failure, -ENOMEM, "out of memory");
+	if (!decoded)
 		return failure_set(failure, -EILSEQ, "bytes at 0x%" PRIx64 " cannot be decoded", address);
 	insn->unsupported = !emu->arch->decode(emu->scratch, insn);
 	emu->insn_slots[slot] = (uint16_t)++emu->nr_insns;

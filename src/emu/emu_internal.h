@@ -82,6 +82,7 @@ struct emu {
 	unsigned depth;	   /* of calls that were descended into */
 	bool stopped;	   /* a hook has ended the run */
 	bool exhausted;	   /* an expression was wanted that did not fit */
+	bool starved;	   /* the disassembler was out of memory */
 	uint64_t instructions, opaque, deadline_ns;
 };
 

@@ -14,6 +14,7 @@ struct expr_pool {
 	struct expr_node *nodes; /* nodes[0] is "no expression"; operands come before what uses them */
 	uint32_t *table;
 	uint32_t count, capacity, table_size;
+	bool starved;
 };
 
 struct expr_pool *expr_pool_new(void)
@@ -77,6 +78,17 @@ static uint32_t *find_slot(struct expr_pool *pool, const struct expr_node *node)
 	return &pool->table[slot];
 }
 
+bool expr_pool_starved(const struct expr_pool *pool)
+{
+	return pool && pool->starved;
+}
+
+/* A note about what was asked of the pool, not a change of it. */
+void expr_pool_note_starved(const struct expr_pool *pool)
+{
+	((struct expr_pool *)pool)->starved = true;
+}
+
 static bool grow(struct expr_pool *pool)
 {
 	struct expr_node *nodes;
@@ -85,10 +97,10 @@ static bool grow(struct expr_pool *pool)
 	if (pool->capacity >= POOL_LIMIT)
 		return false;
 	nodes = realloc(pool->nodes, 2ull * pool->capacity * sizeof(*nodes));
-	if (!nodes)
-		return false;
-	pool->nodes = nodes;
-	table = calloc(2ull * pool->table_size, sizeof(*table));
+	if (nodes)
+		pool->nodes = nodes;
+	table = nodes ? calloc(2ull * pool->table_size, sizeof(*table)) : NULL;
+	pool->starved |= !table;
 	if (!table)
 		return false;
 	free(pool->table);
@@ -470,6 +482,8 @@ bool expr_eval(const struct expr_pool *pool, expr_id id, expr_reader reader, voi
 		result = known[id];
 		*value = values[id];
 	}
+	if (!needed || !known || !values)
+		expr_pool_note_starved(pool);
 	free(needed);
 	free(known);
 	free(values);
@@ -484,8 +498,10 @@ void expr_each_leaf(const struct expr_pool *pool, expr_id id,
 	if (id == EXPR_NONE || id >= pool->count)
 		return;
 	needed = mark(pool, id);
-	if (!needed)
+	if (!needed) {
+		expr_pool_note_starved(pool);
 		return;
+	}
 	for (expr_id i = 1; i <= id; i++)
 		if (needed[i] && expr_is_leaf(&pool->nodes[i]))
 			callback(i, &pool->nodes[i], context);
@@ -513,6 +529,7 @@ expr_id expr_import(struct expr_pool *to, const struct expr_pool *from, expr_id 
 		}
 		result = map[id];
 	}
+	to->starved |= !needed || !map;
 	free(needed);
 	free(map);
 	return result;

@@ -16,8 +16,10 @@ static bool *sources(const struct expr_pool *pool, const expr_id *bytes, size_t 
 	size_t count = expr_pool_count(pool);
 	bool *needed = calloc(count, sizeof(*needed));
 
-	if (!needed)
+	if (!needed) {
+		expr_pool_note_starved(pool);
 		return NULL;
+	}
 	for (size_t i = 0; i < length; i++)
 		needed[bytes[i]] = true;
 	for (size_t id = count; id-- > 1;) {

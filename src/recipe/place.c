@@ -50,6 +50,9 @@ int solver_recipe(struct gobin *gobin,
 	error = solver_new(gobin, &solver, failure);
 	if (!error)
 		error = solve(gobin, solver, recipe, failure);
+	/* What was concluded without the memory to think with, may be wrong. */
+	if (solver && (solver_starved(solver) || expr_pool_starved(recipe->pool)))
+		error = failure_set(failure, -ENOMEM, "out of memory");
 	if (!error) {
 		recipe->instructions = emu_instructions(solver_emu(solver));
 		recipe->solve_ns = now_ns() - start;

@@ -61,6 +61,8 @@ struct solver;
 int solver_new(struct gobin *gobin, struct solver **out, struct failure *failure);
 void solver_free(struct solver *solver);
 struct emu *solver_emu(struct solver *solver);
+/* Has it been out of memory, in whatever it tried? */
+bool solver_starved(const struct solver *solver);
 struct gobin *solver_gobin(struct solver *solver);
 /* A new recipe, solved by @solve; counts what that took. */
 int solver_recipe(struct gobin *gobin,

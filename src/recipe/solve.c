@@ -44,6 +44,7 @@ struct solver {
 	bool right_block;	    /* has printed what the block must print first */
 	bool newline;		    /* the last thing printed ended the line */
 	uint64_t locked;	    /* what runtime.lock was called with last; 0: not yet, or not known */
+	bool starved;		    /* a pool of an earlier block has been */
 	bool zero_divisor;	    /* the numbers chosen for this run divide by zero */
 	uint64_t lock_site;	    /* the last call of printlock */
 	uint64_t number_site;	    /* the one in front of the last number */
@@ -201,6 +202,8 @@ static int add_literal(struct solver *solver, const char *text, size_t length, s
 	if (!item)
 		return -ENOBUFS;
 	item->text = strndup(text, length);
+	if (!item->text)
+		expr_pool_note_starved(solver->pool);
 	return item->text ? 0 : failure_set(failure, -ENOMEM, "out of memory");
 }
 
@@ -255,6 +258,7 @@ static int add_explained(struct solver *solver, const expr_id *bytes, const char
 	int error = 0;
 
 	if (!words || !known) {
+		expr_pool_note_starved(solver->pool);
 		error = failure_set(failure, -ENOMEM, "out of memory");
 	} else if (!item) {
 		error = -ENOBUFS;
@@ -499,6 +503,11 @@ void solver_free(struct solver *solver)
 	expr_pool_free(solver->pool);
 	emu_free(solver->emu);
 	free(solver);
+}
+
+bool solver_starved(const struct solver *solver)
+{
+	return solver->starved || emu_starved(solver->emu) || expr_pool_starved(solver->pool);
 }
 
 struct emu *solver_emu(struct solver *solver)
@@ -766,6 +775,7 @@ int solver_solve(struct solver *solver, const struct block *block, struct recipe
 	struct printout *printout = calloc(1, sizeof(*printout));
 	int error;
 
+	solver->starved |= expr_pool_starved(solver->pool);
 	expr_pool_free(solver->pool);
 	solver->pool = expr_pool_new();
 	solver->block = block;

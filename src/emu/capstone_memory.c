@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "capstone_memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <capstone/capstone.h>
+
+#define RESERVE_BYTES 65536u /* a handle and what it needs for the first instruction take 20 KiB */
+#define ALIGNMENT     16u
+
+/* Given out from front to end, and anew when all of it has come back. */
+static struct {
+	_Alignas(ALIGNMENT) char bytes[RESERVE_BYTES];
+	size_t used;
+	unsigned pieces;
+} reserve;
+
+static bool of_reserve(const void *memory)
+{
+	uintptr_t address = (uintptr_t)memory, start = (uintptr_t)reserve.bytes;
+
+	return address >= start && address - start < sizeof(reserve.bytes);
+}
+
+static void *reserve_take(size_t size)
+{
+	void *memory = reserve.bytes + reserve.used;
+
+	if (size > sizeof(reserve.bytes) - reserve.used)
+		return NULL;
+	reserve.used += (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	reserve.pieces++;
+	return memset(memory, 0, size);
+}
+
+static void *take(size_t size)
+{
+	void *memory = malloc(size);
+
+	return memory ? memory : reserve_take(size);
+}
+
+static void *take_zeroed(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	return memory ? memory : reserve_take(count * size);
+}
+
+static void give_back(void *memory)
+{
+	if (!of_reserve(memory))
+		free(memory);
+	else if (!--reserve.pieces)
+		reserve.used = 0;
+}
+
+/* What has come from the reserve stays there: nobody who is starved goes on to grow. */
+static void *resize(void *memory, size_t size)
+{
+	return of_reserve(memory) ? NULL : realloc(memory, size);
+}
+
+void capstone_memory_set(void)
+{
+	cs_opt_mem functions = { take, take_zeroed, resize, give_back, vsnprintf };
+
+	cs_option(0, CS_OPT_MEM, (size_t)(uintptr_t)&functions);
+}
+
+bool capstone_memory_starved(void)
+{
+	return reserve.pieces;
+}
