@@ -102,10 +102,12 @@ static const char *capabilities_missing(const struct calibration *found)
 	return NULL;
 }
 
-int calibrate_uprobes(struct failure *failure)
+int calibrate_uprobes(uint32_t *type, struct failure *failure)
 {
-	if (access(UPROBE_PMU_PATH, R_OK) == 0)
+	if (scan_file(UPROBE_PMU_PATH, "%" SCNu32, type) == 1)
 		return 0;
+	if (access(UPROBE_PMU_PATH, R_OK) == 0)
+		return failure_set(failure, -EIO, "cannot read %s", UPROBE_PMU_PATH);
 	return failure_set(failure, -EOPNOTSUPP,
 			   "the kernel offers no uprobes to perf (needs CONFIG_UPROBE_EVENTS, and sysfs mounted)");
 }

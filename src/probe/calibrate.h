@@ -8,6 +8,7 @@
 #define GCTAP_PROBE_CALIBRATE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "gctap/failure.h"
 
@@ -26,10 +27,9 @@ struct calibration {
 void calibrate(struct calibration *found);
 
 /*
- * Whether perf has a uprobe PMU; -EOPNOTSUPP without. To be asked before attaching: libbpf would
- * place the uprobes through tracefs instead, where they outlive a tracer that is killed.
+ * The number by which perf knows uprobes; -EOPNOTSUPP when it does not.
  */
-int calibrate_uprobes(struct failure *failure);
+int calibrate_uprobes(uint32_t *type, struct failure *failure);
 
 /* One line: the first thing that is missing, and what would grant it. Returns @error. */
 int calibrate_explain_load(int error, struct failure *failure);

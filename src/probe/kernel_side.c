@@ -44,6 +44,13 @@ int pid_namespace_inode(uint32_t *inode, struct failure *failure)
 	return 0;
 }
 
+int variables_mapped(const void *variables, struct failure *failure)
+{
+	if (variables)
+		return 0;
+	return failure_set(failure, -EIO, "cannot map the variables of the BPF programs (more with --verbose)");
+}
+
 size_t ring_bytes_round(size_t wanted)
 {
 	size_t bytes = sysconf(_SC_PAGESIZE);

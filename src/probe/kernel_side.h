@@ -20,6 +20,9 @@ void libbpf_show(bool wanted);
 /* Inode of our pid namespace. */
 int pid_namespace_inode(uint32_t *inode, struct failure *failure);
 
+/* libbpf leaves a skeleton without its variables (bss) when it thinks that the kernel cannot map them. */
+int variables_mapped(const void *variables, struct failure *failure);
+
 /* The next power of two of pages, up to 1 GiB. */
 size_t ring_bytes_round(size_t wanted);
 

@@ -126,6 +126,14 @@ void madvise_probe_remove(struct madvise_probe *probe, uint32_t pid)
 
 /* ---- Sums --------------------------------------------------------------------------------------- */
 
+/* 0, 1 behind the last one, or a negative errno. */
+static int key_after(int fd, const void *key, void *next)
+{
+	if (!bpf_map_get_next_key(fd, key, next))
+		return 0;
+	return errno == ENOENT ? 1 : -errno;
+}
+
 /*
  * Calls @visit with each key of a map of @value_bytes large values. The key after is
  * asked for first: it would be the first one again if the visit deleted this one.
@@ -133,18 +141,17 @@ void madvise_probe_remove(struct madvise_probe *probe, uint32_t pid)
 static int each_entry(int fd, void *key, void *next, size_t key_bytes, void *value, int (*visit)(void *context),
 		      void *context)
 {
-	int answer = 0;
-	bool more = bpf_map_get_next_key(fd, NULL, key) == 0;
+	int answer = 0, end = key_after(fd, NULL, key);
 
-	while (more && !answer) {
-		more = bpf_map_get_next_key(fd, key, next) == 0;
+	while (!end && !answer) {
+		end = key_after(fd, key, next);
 		if (bpf_map_lookup_elem(fd, key, value) == 0)
 			answer = visit(context);
 		else if (errno != ENOENT)
 			return -errno;
 		memcpy(key, next, key_bytes);
 	}
-	return answer;
+	return end < 0 ? end : answer;
 }
 
 struct sum_round {
@@ -348,7 +355,9 @@ static int skeleton_load(struct madvise_probe *probe, const struct madvise_probe
 	skeleton->rodata->stream_releases_only = options->stream_releases_only;
 	bpf_map__set_max_entries(skeleton->maps.ring, ring_bytes);
 	error = madvise_bpf__load(skeleton);
-	return error ? calibrate_explain_load(error, failure) : 0;
+	if (error)
+		return calibrate_explain_load(error, failure);
+	return variables_mapped(skeleton->bss, failure);
 }
 
 static int programs_attach(struct madvise_probe *probe, struct failure *failure)

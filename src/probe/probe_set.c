@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/perf_event.h>
 
 #include "gctap.skel.h"
 #include "probe/calibrate.h"
@@ -38,6 +40,7 @@ struct probe_set {
 	const unsigned long *consumer_position; /* the ring's own, mapped: bytes ever read ... */
 	const unsigned long *producer_position; /* ... and ever reserved */
 	size_t page_bytes;
+	uint32_t uprobe_type;  /* as perf numbers it */
 	probe_handler handler; /* during probe_set_consume() only */
 	void *context;
 	uint32_t next; /* where the search for a free id starts */
@@ -69,7 +72,9 @@ static int skeleton_load(struct probe_set *set, const struct probe_options *opti
 	skeleton->rodata->wakeup_bytes = ring_wakeup_bytes(ring_bytes);
 	bpf_map__set_max_entries(skeleton->maps.ring, ring_bytes);
 	error = gctap_bpf__load(skeleton);
-	return error ? calibrate_explain_load(error, failure) : 0;
+	if (error)
+		return calibrate_explain_load(error, failure);
+	return variables_mapped(skeleton->bss, failure);
 }
 
 static int event_received(void *context, void *data, size_t size)
@@ -115,7 +120,7 @@ int probe_set_new(const struct probe_options *options, struct probe_set **out, s
 	set->page_bytes = sysconf(_SC_PAGESIZE);
 	error = skeleton_load(set, options, failure);
 	if (!error)
-		error = calibrate_uprobes(failure);
+		error = calibrate_uprobes(&set->uprobe_type, failure);
 	if (!error)
 		error = ring_open(set, failure);
 	if (error) {
@@ -200,18 +205,40 @@ static int attach_failed(int error, const struct probe_point *point, struct fail
 			   (unsigned long long)point->file_offset, strerror(-error));
 }
 
-static int point_attach(struct probe_set *set, const struct probe_point *point, uint32_t id, struct failure *failure)
+/*
+ * Not by libbpf: where that cannot have an event, it writes the probe into tracefs instead, and there
+ * it would outlast a gctap that is killed.
+ */
+static int uprobe_open(const struct probe_set *set, const struct probe_point *point)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = id);
-	struct bpf_link *link;
+	struct perf_event_attr event = { .size = sizeof(event), .type = set->uprobe_type };
 	char path[64];
+	long fd;
 
 	/* Through the descriptor, the file is found also when deleted or in another mount namespace. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", point->exe_fd);
-	link = bpf_program__attach_uprobe_opts(set->skeleton->progs.probe_hit, point->pid, path, point->file_offset,
-					       &options);
-	if (!link)
-		return attach_failed(-errno, point, failure);
+	event.uprobe_path = (uint64_t)(uintptr_t)path;
+	event.probe_offset = point->file_offset;
+	/* Of a process on any CPU, or of all processes on one, which then stands for all. */
+	fd = syscall(SYS_perf_event_open, &event, point->pid, point->pid < 0 ? 0 : -1, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int point_attach(struct probe_set *set, const struct probe_point *point, uint32_t id, struct failure *failure)
+{
+	LIBBPF_OPTS(bpf_perf_event_opts, options, .bpf_cookie = id);
+	int fd = uprobe_open(set, point);
+	struct bpf_link *link;
+
+	if (fd < 0)
+		return attach_failed(fd, point, failure);
+	link = bpf_program__attach_perf_event_opts(set->skeleton->progs.probe_hit, fd, &options);
+	if (!link) {
+		int error = -errno;
+
+		close(fd);
+		return attach_failed(error, point, failure);
+	}
 	set->slots[id].link = link;
 	return 0;
 }
