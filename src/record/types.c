@@ -264,6 +264,8 @@ static const struct record_field totals_fields[] = {
 	{ "madvise_calls", VALUE_UNSIGNED, "calls", "Calls of madvise that were accounted for." },
 	{ "madvise_calls_lost", VALUE_UNSIGNED, "calls",
 	  "Calls that are missing in the sums: the kernel side had no room." },
+	{ "madvise_errnos_lost", VALUE_UNSIGNED, "calls",
+	  "Failed calls of which the sums do not tell the error: the kernel side had no room." },
 	{ "madvise_runs_missed", VALUE_UNSIGNED, "",
 	  "How often the kernel left out one of our programs, for any process: at most half as many calls can be "
 	  "missing "

@@ -541,6 +541,7 @@ void accounting_totals(const struct accounting *accounting, struct accounting_to
 	if (madvise_probe_losses(accounting->probe, &losses))
 		return;
 	totals->calls_lost = losses.calls_lost;
+	totals->errnos_lost = losses.errnos_lost;
 	totals->events_dropped = losses.events_dropped;
 	totals->runs_missed = losses.runs_missed;
 }

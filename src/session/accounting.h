@@ -59,7 +59,7 @@ int accounting_poll(struct accounting *accounting);
 uint64_t accounting_intervals(const struct accounting *accounting);
 
 struct accounting_totals {
-	uint64_t calls, calls_lost, events_dropped, runs_missed;
+	uint64_t calls, calls_lost, errnos_lost, events_dropped, runs_missed;
 };
 void accounting_totals(const struct accounting *accounting, struct accounting_totals *totals);
 

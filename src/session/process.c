@@ -56,12 +56,11 @@ struct process *process_new(struct session *session, struct binary *binary, uint
 	return process;
 }
 
-void process_watch(struct session *session, int fd, struct process *process)
+int process_watch(struct session *session, int fd, struct process *process)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = process };
 
-	if (fd >= 0 && epoll_ctl(session->epoll, EPOLL_CTL_ADD, fd, &event))
-		session_note(session, "cannot watch for the end of process %u: %s", process->pid, strerror(errno));
+	return epoll_ctl(session->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
 /* Of processes met through their file: where it cannot be opened it has already ended, or will only be forgotten late.
@@ -76,7 +75,8 @@ static void watch_unnamed(struct session *session, struct process *process, uint
 		close(process->pidfd);
 		process->pidfd = -1;
 	}
-	process_watch(session, process->pidfd, process);
+	if (process->pidfd >= 0 && process_watch(session, process->pidfd, process))
+		session_note(session, "cannot watch for the end of process %u: %s", process->pid, strerror(errno));
 }
 
 static bool read_word(expr_id id, const struct expr_node *leaf, void *context, uint64_t *value)

@@ -180,7 +180,10 @@ int session_add_process(struct session *session, struct target *target, struct f
 	process->gap.started = target->spawned;
 	process->scavenged.known = target->spawned;
 	process_set_origin(session, process);
-	process_watch(session, target->pidfd, process);
+	error = process_watch(session, target->pidfd, process);
+	if (error)
+		return failure_set(failure, error, "cannot watch for the end of process %u: %s", process->pid,
+				   strerror(-error));
 	error = session_attach(
 		&(struct attachment){ session, binary, target->exe_fd, session->options.single ? process->pid : 0 },
 		failure);
@@ -299,11 +302,18 @@ static void set_accounting_totals(struct session *session, struct record *record
 	accounting_totals(session->accounting, &totals);
 	record_set_unsigned(record, "madvise_calls", totals.calls);
 	record_set_unsigned(record, "madvise_calls_lost", totals.calls_lost);
+	record_set_unsigned(record, "madvise_errnos_lost", totals.errnos_lost);
 	record_set_unsigned(record, "madvise_runs_missed", totals.runs_missed);
 	record_set_unsigned(record, "madvise_events_dropped", totals.events_dropped);
 	if (totals.calls_lost)
 		session_note(session, "%" PRIu64 " madvise calls are in no sum: the kernel side had no room for them",
 			     totals.calls_lost);
+	if (totals.errnos_lost)
+		session_note(session,
+			     "of %" PRIu64
+			     " failed madvise calls it is not told which error they had: the kernel side had "
+			     "no room",
+			     totals.errnos_lost);
 	if (totals.events_dropped && session->options.madvise_events)
 		session_note(session,
 			     "%" PRIu64 " madvise calls were not shown singly: the ring buffer was full (see --buffer)",

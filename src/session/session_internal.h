@@ -72,8 +72,8 @@ void session_emit(struct session *session, const struct record *record);
 /* In the table from now on; NULL when out of memory. */
 struct process *process_new(struct session *session, struct binary *binary, uint32_t pid, const char *comm);
 void process_free(struct process *process);
-/* Its end becomes an event of the session. */
-void process_watch(struct session *session, int fd, struct process *process);
+/* Its end becomes an event of the session. 0 or a negative errno. */
+int process_watch(struct session *session, int fd, struct process *process);
 /* Writes the record of a process that has come into view. */
 void process_announce(struct session *session, struct process *process);
 /* Writes the record of its end, and detaches what nobody needs any more. Once. */
