@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "gctap/cgroup.h"
 #include "gctap/ledger.h"
 #include "gctap/target_settings.h"
@@ -30,7 +32,10 @@ struct why_report {
 /* Whether it could be written, the stream says. */
 void why_report_text(FILE *to, const struct why_report *report);
 
-/* One line, as the schema describes it. -ENOMEM, -EIO. */
-int why_report_json(FILE *to, const struct why_report *report);
+/*
+ * One object, as the schema describes it; the caller's. NULL, or an object that lacks fields, when there was not
+ * enough memory: only jansson's allocator tells which.
+ */
+json_t *why_report_json(const struct why_report *report);
 
 #endif

@@ -32,6 +32,14 @@ void cli_note(const char *text, void *context);
 /* As above; returns EXIT_TROUBLE. */
 int cli_trouble(const struct failure *failure);
 
+/* The options, into @input; ends the program when they are wrong, or cannot be read. */
+void cli_parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input);
+
+/* Before anything is made with jansson, which leaves out what it has no memory for: from here on that is noticed. */
+void cli_json_watch(void);
+/* 0, or -ENOMEM when what was made since lacks something. */
+int cli_json_complete(void);
+
 /* The command line, for the header of a stream; to be freed. */
 char *cli_join(int argc, char **argv);
 
@@ -42,10 +50,10 @@ void cli_format(struct argp_state *state, const char *text, struct output_option
 double cli_seconds(struct argp_state *state, const char *text);
 
 /*
- * Ctrl-C, SIGTERM and SIGHUP become readable in a descriptor (or end the
- * program if they come twice); SIGPIPE is ignored. Negative errno on failure.
+ * Ctrl-C, SIGTERM and SIGHUP become readable in a descriptor; SIGPIPE is ignored. On failure,
+ * a negative errno: they do then what they did before.
  */
-int cli_signals(void);
+int cli_signals(int *signal_fd, struct failure *failure);
 /* The signal that came, or 0; never blocks. @by_terminal: Ctrl-C, which our children have got as well. May be NULL. */
 int cli_signal_taken(int signal_fd, bool *by_terminal);
 

@@ -8,7 +8,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "cli.h"
+
+static bool json_starved;
 
 void cli_note(const char *text, void *context)
 {
@@ -20,6 +24,35 @@ int cli_trouble(const struct failure *failure)
 {
 	cli_note(failure->text[0] ? failure->text : "failed for an unknown reason", NULL);
 	return EXIT_TROUBLE;
+}
+
+void cli_parse(const struct argp *argp, int argc, char **argv, unsigned flags, void *input)
+{
+	error_t error = argp_parse(argp, argc, argv, flags, NULL, input);
+
+	if (!error)
+		return;
+	cli_note(strerror(error), NULL);
+	exit(EXIT_TROUBLE);
+}
+
+static void *json_memory(size_t size)
+{
+	void *memory = malloc(size);
+
+	json_starved |= !memory;
+	return memory;
+}
+
+void cli_json_watch(void)
+{
+	json_starved = false;
+	json_set_alloc_funcs(json_memory, free);
+}
+
+int cli_json_complete(void)
+{
+	return json_starved ? -ENOMEM : 0;
 }
 
 char *cli_join(int argc, char **argv)
@@ -94,7 +127,7 @@ double cli_seconds(struct argp_state *state, const char *text)
 	return value;
 }
 
-int cli_signals(void)
+int cli_signals(int *signal_fd, struct failure *failure)
 {
 	sigset_t set;
 
@@ -103,9 +136,11 @@ int cli_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	*signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* Blocked and not to be read, they would be lost. */
+	if (*signal_fd < 0 || sigprocmask(SIG_BLOCK, &set, NULL))
+		return failure_set(failure, -errno, "cannot wait for signals: %s", strerror(errno));
+	return 0;
 }
 
 int cli_signal_taken(int signal_fd, bool *by_terminal)

@@ -298,15 +298,21 @@ struct results {
 	const struct release_balance *balance;
 };
 
-static void print_json(const struct run *run, const struct results *results)
+static int print_json(const struct run *run, const struct results *results)
 {
-	json_t *json = comparison_json(results->cycles, session_go_version(run->session), run->options->command[0]);
+	json_t *json;
 
+	cli_json_watch();
+	json = comparison_json(results->cycles, session_go_version(run->session), run->options->command[0]);
 	if (results->scavenges)
 		json_object_set_new(json, "scav", scav_comparison_json(results->scavenges));
 	if (results->balance)
 		json_object_set_new(json, "released", release_balance_json(results->balance));
-	comparison_print_json(json, stdout);
+	if (cli_json_complete())
+		json_decref(json);
+	else
+		comparison_print_json(json, stdout);
+	return cli_json_complete();
 }
 
 static void print_tables(const struct results *results)
@@ -332,6 +338,7 @@ static bool all_equal(const struct results *results)
 static int report(struct run *run)
 {
 	struct results results = { NULL };
+	int error = 0;
 
 	trace_reader_end(run->reader);
 	results.cycles = comparison_finish(run->comparison);
@@ -343,34 +350,44 @@ static int report(struct run *run)
 		results.balance = &run->balance;
 	fflush(stderr);
 	if (run->options->json)
-		print_json(run, &results);
+		error = print_json(run, &results);
 	else
 		print_tables(&results);
-	if (fflush(stdout) || ferror(stdout)) {
+	if (error || fflush(stdout) || ferror(stdout)) {
 		cli_note("cannot write the result", NULL);
 		return EXIT_TROUBLE;
 	}
 	return all_equal(&results) ? EXIT_YES : EXIT_NO;
 }
 
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 int command_compare(int argc, char **argv)
 {
 	static struct options options;
 	struct failure failure = { "" };
-	struct run run = { .options = &options, .child_stderr = -1 };
+	struct run run = { .options = &options, .child_stderr = -1, .signals = -1 };
 	int error, status;
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	cli_parse(&argp, argc, argv, ARGP_IN_ORDER, &options);
 	probe_set_verbose(options.verbose);
-	run.signals = cli_signals();
-	error = start(&run, &failure);
+	error = cli_signals(&run.signals, &failure);
+	if (!error)
+		error = start(&run, &failure);
 	if (!error) {
 		error = loop(&run);
 		if (!error)
 			error = session_finish(run.session);
 		read_stderr(&run);
-		if (error)
-			failure_set(&failure, error, "%s", strerror(-error));
+		if (error) {
+			failure_set(&failure, error, "cannot go on comparing: %s", strerror(-error));
+			/* Nobody would read what it prints. */
+			signal_child(&run, SIGTERM);
+		}
 	}
 	status = error ? cli_trouble(&failure) : report(&run);
 	session_free(run.session);
@@ -378,6 +395,7 @@ int command_compare(int argc, char **argv)
 	comparison_free(run.comparison);
 	scav_reader_free(run.scav_reader);
 	scav_comparison_free(run.scavenges);
-	close(run.child_stderr);
+	close_if_open(run.child_stderr);
+	close_if_open(run.signals);
 	return status;
 }

@@ -107,18 +107,20 @@ static int solve(int fd, struct inspection *inspection, struct failure *failure)
 	if (!error)
 		error = gc_layout_learn(inspection->recipe, &inspection->layout, failure);
 	if (error)
-		return error;
+		return image_judge(inspection->image, error, failure);
 	inspection->open_ns = now_ns() - start;
 	inspection->bytes_read = image_bytes_read(inspection->image);
 	inspection->file_bytes = image_file_size(inspection->image);
-	if (recipe_solve_scavtrace(inspection->gobin, &inspection->scavenge, &inspection->no_scavenge))
+	error = recipe_solve_scavtrace(inspection->gobin, &inspection->scavenge, &inspection->no_scavenge);
+	if (error)
 		inspection->scavenge = (struct scavenge_recipes){ NULL, NULL };
 	gobin_build(inspection->gobin, &inspection->build);
 	if (gobin_version(inspection->gobin, inspection->version, sizeof(inspection->version)))
 		inspection->version[0] = '\0';
 	if (gobin_build_id(inspection->gobin, inspection->build_id, sizeof(inspection->build_id)))
 		inspection->build_id[0] = '\0';
-	return 0;
+	error = error == -ENOMEM ? failure_set(failure, error, "out of memory") : 0;
+	return image_judge(inspection->image, error, failure);
 }
 
 static const char *fact(enum gobin_fact fact)
@@ -296,6 +298,7 @@ static int print_json(const struct inspection *inspection)
 	json_t *object;
 	int error;
 
+	cli_json_watch();
 	recipe_format_string(recipe, line, sizeof(line));
 	object = json_pack("{s:s, s:s?, s:I, s:s?, s:i, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:s}", "type",
 			   "inspection", "file", path, "file_bytes", (json_int_t)inspection->file_bytes, "go_version",
@@ -323,11 +326,14 @@ static int print_json(const struct inspection *inspection)
 		json_object_set_new(object, "scavtrace", json_scavenge(inspection->scavenge.background));
 		json_object_set_new(object, "scavtrace_forced", json_scavenge(inspection->scavenge.forced));
 	}
-	error = !object || json_dumpf(object, stdout, JSON_COMPACT);
+	error = cli_json_complete();
+	if (!error && json_dumpf(object, stdout, JSON_COMPACT))
+		error = -EIO;
 	json_decref(object);
 	free(path);
-	putchar('\n');
-	return error ? -EIO : 0;
+	if (!error)
+		putchar('\n');
+	return error;
 }
 
 static int open_what(const struct options *options, int *fd, char *path, size_t size, struct failure *failure)
@@ -359,6 +365,27 @@ static void clear(struct inspection *inspection)
 	image_close(inspection->image);
 }
 
+static int show(const struct options *options, const struct inspection *inspection)
+{
+	int error = 0;
+
+	if (options->json)
+		error = print_json(inspection);
+	else
+		print_text(inspection);
+	if (!error && (fflush(stdout) || ferror(stdout)))
+		error = -EIO;
+	if (error)
+		cli_note("cannot write the result", NULL);
+	return error;
+}
+
+/* That is no answer: the file may well be a Go program. */
+static bool could_not_look(int error)
+{
+	return error == -ENOMEM || error == -EIO || error == -EMFILE || error == -ENFILE;
+}
+
 int command_inspect(int argc, char **argv)
 {
 	struct options options = { 0 };
@@ -367,24 +394,19 @@ int command_inspect(int argc, char **argv)
 	char path[4096];
 	int fd = -1, error;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	cli_parse(&argp, argc, argv, 0, &options);
 	error = open_what(&options, &fd, path, sizeof(path), &failure);
-	if (error) {
-		cli_note(failure.text, NULL);
-		return EXIT_NO;
-	}
+	if (error)
+		return cli_trouble(&failure);
 	inspection.path = path;
 	error = solve(fd, &inspection, &failure);
 	close(fd);
-	if (error) {
+	if (error)
 		fprintf(stderr, "gctap: %s: %s\n", path, failure.text);
-	} else if (options.json) {
-		error = print_json(&inspection);
-	} else {
-		print_text(&inspection);
-	}
-	if (!error && (fflush(stdout) || ferror(stdout)))
-		error = -EIO;
+	else
+		error = show(&options, &inspection);
 	clear(&inspection);
-	return error ? EXIT_NO : EXIT_YES;
+	if (error)
+		return could_not_look(error) ? EXIT_TROUBLE : EXIT_NO;
+	return EXIT_YES;
 }

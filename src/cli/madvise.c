@@ -136,6 +136,6 @@ int command_madvise(int argc, char **argv)
 {
 	static struct options options = { .run.session.madvise = true };
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	cli_parse(&argp, argc, argv, ARGP_IN_ORDER, &options);
 	return run_session(&options.run, argc, argv);
 }

@@ -203,7 +203,7 @@ int command_map(int argc, char **argv)
 	struct failure failure = { "" };
 	int error;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	cli_parse(&argp, argc, argv, 0, &options);
 	error = subject_open(options.pid, &subject, &failure);
 	if (!error)
 		error = take(&subject, &ledger, &picture, &failure);

@@ -28,7 +28,7 @@ struct run {
 	int signals;
 	uint64_t start_ns, ending_ns; /* ending: since when the command has been asked to end; 0: not */
 	struct failure failure;	      /* of writing */
-	bool told;		      /* that writing has failed */
+	bool told;		      /* what has failed */
 	bool interrupted;	      /* by the first Ctrl-C, while a command runs */
 	bool done;
 };
@@ -46,6 +46,19 @@ static int told(struct run *run, int error)
 {
 	if (error && error != -EPIPE && !run->told)
 		cli_note(run->failure.text, NULL);
+	run->told = run->told || error;
+	return error;
+}
+
+/* What went wrong in tracing itself, if nothing was said yet. */
+static int told_of_session(struct run *run, const char *what, int error)
+{
+	char text[256];
+
+	if (error && !run->told) {
+		snprintf(text, sizeof(text), "%s: %s", what, strerror(-error));
+		cli_note(text, NULL);
+	}
 	run->told = run->told || error;
 	return error;
 }
@@ -250,7 +263,7 @@ static int finish(struct run *run, int error)
 {
 	int status;
 
-	error = first_of(error, session_finish(run->session));
+	error = first_of(error, told_of_session(run, "cannot tell all", session_finish(run->session)));
 	error = first_of(error, flush(run));
 	error = first_of(error, close_output(run));
 	if (error == -EPIPE)
@@ -294,25 +307,25 @@ void run_take_command(struct argp_state *state, struct run_options *options)
 int run_session(const struct run_options *options, int argc, char **argv)
 {
 	struct failure failure = { "" };
-	struct run run = { .options = options };
+	struct run run = { .options = options, .signals = -1 };
 	char *command_line = cli_join(argc, argv);
 	int error, status;
 
 	probe_set_verbose(options->verbose);
-	run.signals = cli_signals();
-	error = start(&run, command_line, &failure);
+	error = cli_signals(&run.signals, &failure);
+	if (!error)
+		error = start(&run, command_line, &failure);
 	if (!error)
 		error = flush(&run);
 	if (error) {
 		status = give_up(&run, error, &failure);
 	} else {
-		error = loop(&run);
-		if (error && !run.told)
-			cli_note(strerror(-error), NULL);
+		error = told_of_session(&run, "cannot go on tracing", loop(&run));
 		status = finish(&run, error);
 	}
 	session_free(run.session);
-	close(run.signals);
+	if (run.signals >= 0)
+		close(run.signals);
 	free(command_line);
 	return status;
 }

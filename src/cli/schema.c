@@ -15,7 +15,7 @@ static const struct argp argp = { NULL,
 
 int command_schema(int argc, char **argv)
 {
-	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	cli_parse(&argp, argc, argv, 0, NULL);
 	if (output_schema(stdout) || fflush(stdout)) {
 		cli_note("cannot write the schema", NULL);
 		return EXIT_TROUBLE;

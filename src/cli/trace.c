@@ -97,6 +97,6 @@ int command_trace(int argc, char **argv)
 {
 	static struct run_options options = { .session.cycles = true };
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	cli_parse(&argp, argc, argv, ARGP_IN_ORDER, &options);
 	return run_session(&options, argc, argv);
 }

@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "cli.h"
 #include "gctap/session.h"
 #include "gctap/why_report.h"
@@ -183,6 +185,8 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 		}
 		if (!error)
 			error = session_poll(session, POLL_MS);
+		if (error && !failure->text[0])
+			failure_set(failure, error, "cannot go on watching: %s", strerror(-error));
 	}
 	inquiry->trends.seconds = since(inquiry, now_ns());
 	return error;
@@ -201,8 +205,10 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 	};
 	struct session *session = NULL;
 	struct target *target;
-	int signals = cli_signals(), error = session_new(&session_options, &session, failure);
+	int signals = -1, error = cli_signals(&signals, failure);
 
+	if (!error)
+		error = session_new(&session_options, &session, failure);
 	if (!error)
 		error = target_open(options->pid, &target, failure);
 	if (!error)
@@ -215,7 +221,8 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 	if (!error)
 		session_finish(session);
 	session_free(session);
-	close(signals);
+	if (signals >= 0)
+		close(signals);
 	inquiry->watched = !error;
 	return error;
 }
@@ -247,6 +254,23 @@ static int inquire(const struct options *options, struct inquiry *inquiry, struc
 	return 0;
 }
 
+static int print_json(const struct why_report *report, struct failure *failure)
+{
+	json_t *json;
+	int error;
+
+	cli_json_watch();
+	json = why_report_json(report);
+	error = cli_json_complete();
+	if (!error && json_dumpf(json, stdout, JSON_COMPACT))
+		error = cli_json_complete() ? -ENOMEM : -EIO;
+	json_decref(json);
+	if (error)
+		return failure_set(failure, error, "cannot write the result: %s", strerror(-error));
+	putchar('\n');
+	return 0;
+}
+
 static int print(const struct options *options, const struct inquiry *inquiry, struct failure *failure)
 {
 	const struct why_report report = {
@@ -261,16 +285,15 @@ static int print(const struct options *options, const struct inquiry *inquiry, s
 		.nr_verdicts = inquiry->nr_verdicts,
 		.trends = inquiry->watched ? &inquiry->trends : NULL,
 	};
-	int error = 0;
+	int error = options->json ? print_json(&report, failure) : 0;
 
 	errno = 0;
-	if (options->json)
-		error = why_report_json(stdout, &report);
-	else
+	if (!options->json)
 		why_report_text(stdout, &report);
 	if (!error && (fflush(stdout) || ferror(stdout)))
-		error = errno ? -errno : -EIO;
-	return error ? failure_set(failure, error, "cannot write the result: %s", strerror(-error)) : 0;
+		error = failure_set(failure, errno ? -errno : -EIO, "cannot write the result: %s",
+				    strerror(errno ? errno : EIO));
+	return error;
 }
 
 int command_why(int argc, char **argv)
@@ -280,7 +303,7 @@ int command_why(int argc, char **argv)
 	struct failure failure = { "" };
 	int error;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	cli_parse(&argp, argc, argv, 0, &options);
 	error = inquire(&options, &inquiry, &failure);
 	if (!error)
 		error = print(&options, &inquiry, &failure);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "gctap/why_report.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include <jansson.h>
@@ -154,7 +153,7 @@ static json_t *environment(const struct target_environment *environment)
 
 /* ---- All of it ---------------------------------------------------------------------------------- */
 
-static json_t *build(const struct why_report *report)
+json_t *why_report_json(const struct why_report *report)
 {
 	const struct ledger *ledger = report->ledger;
 	json_t *json = json_pack("{s:s, s:i, s:o, s:o, s:s?, s:o, s:I, s:o, s:o}", "type", "why", "pid",
@@ -179,16 +178,4 @@ static json_t *build(const struct why_report *report)
 	json_decref(rest);
 	json_decref(kernel);
 	return json;
-}
-
-int why_report_json(FILE *to, const struct why_report *report)
-{
-	json_t *json = build(report);
-	int error;
-
-	if (!json)
-		return -ENOMEM;
-	error = json_dumpf(json, to, JSON_COMPACT) || fputc('\n', to) == EOF ? -EIO : 0;
-	json_decref(json);
-	return error;
 }
