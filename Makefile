@@ -44,6 +44,8 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(wildcard 
 LIVE_TESTS := $(patsubst tests/live/%.c,$(BUILD)/tests/live/%,$(sort $(wildcard tests/live/*_test.c)))
 # Programs that the scripts among the live tests start.
 LIVE_PROGRAMS := $(BUILD)/tests/live/madvise_storm
+# What they preload into gctap.
+LIVE_LIBRARIES := $(BUILD)/tests/live/fault_injector.so
 SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
 
 # V=1 shows the commands.
@@ -93,10 +95,15 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBRARY_OBJECTS)
 $(LIVE_PROGRAMS): $(BUILD)/tests/live/%: $(BUILD)/tests/live/%.o
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -pthread -o $@
 
+# It takes the place of functions that the compiler has ideas about.
+$(LIVE_LIBRARIES): $(BUILD)/tests/live/%.so: tests/live/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -D_GNU_SOURCE -std=gnu17 $(WARNINGS) -O2 -g -fno-builtin -fPIC -shared $< -o $@
+
 -include $(shell test -d $(BUILD) && find $(BUILD)/src $(BUILD)/tests -type f -name '*.d' 2>/dev/null)
 
 unit-tests: $(UNIT_TESTS)
-live-tests: $(LIVE_TESTS) $(LIVE_PROGRAMS) $(BUILD)/tests/live/heap_show
+live-tests: $(LIVE_TESTS) $(LIVE_PROGRAMS) $(LIVE_LIBRARIES) $(BUILD)/tests/live/heap_show
 
 demo:
 	@scripts/setup build test
@@ -136,6 +143,12 @@ bench-solve: all
 	@scripts/setup build test
 	@scripts/bench-solve --write
 
+test-faults: all live-tests
+	@scripts/setup build test
+	@tests/go/build $(BUILD)/go
+	@status=0; for test in injected outputs storms hostile; do \
+		GCTAP_FAULTS=all tests/live/$$test.sh || status=1; done; exit $$status
+
 test-vm: all live-tests
 	@scripts/setup build test vm
 	@tests/vm/run --write
@@ -158,6 +171,7 @@ help:
 	@echo 'make test            set-up (root), all tests that can run here'
 	@echo 'make test-go         every Go toolchain times every way to build, gctap why over versions; writes docs/matrix-go.md, -scav.md, -why.md'
 	@echo 'make test-corpus     fourteen published programs; writes docs/matrix-corpus.md, and a part of docs/matrix-why.md'
+	@echo 'make test-faults     each call of each function failing once, thousands of short processes'
 	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target'
 	@echo 'make bench-overhead  what tracing costs the target; writes docs/benchmarks.md'
 	@echo 'make bench-solve     how long a binary takes to be understood; writes docs/benchmarks.md'
@@ -167,4 +181,4 @@ help:
 	@echo 'make install         PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all unit-tests live-tests demo test test-go test-corpus fuzz bench-overhead bench-solve bench-madvise test-vm lint install clean help
+.PHONY: all unit-tests live-tests demo test test-faults test-go test-corpus fuzz bench-overhead bench-solve bench-madvise test-vm lint install clean help

@@ -4,38 +4,6 @@
 # Whatever becomes of gctap, the target runs on, and nothing of gctap stays behind.
 . "$(dirname "$0")/lib.sh"
 
-readonly CODE_BYTES=16
-
-hex() { od -An -tx1 -v | tr -d ' \n'; }
-
-# The instructions at the probe as the file has them, and as the process has them now. The programs
-# have a fixed address, so that the file's addresses are the process's.
-code_in_file() {
-	local offset
-	offset=$("$GCTAP" inspect --json "$1" | jq .probe_file_offset)
-	dd if="$1" iflag=skip_bytes skip="$offset" bs=$CODE_BYTES count=1 status=none | hex
-}
-
-code_in_process() {
-	local address
-	address=$("$GCTAP" inspect --json "/proc/$1/exe" | jq .probe_address)
-	dd if="/proc/$1/mem" iflag=skip_bytes skip="$address" bs=$CODE_BYTES count=1 status=none | hex
-}
-
-no_probe_in() {
-	same "code of process $1" "$(code_in_file "/proc/$1/exe")" "$(code_in_process "$1")"
-}
-
-has_no_probe() { [[ $(code_in_process "$1") == "$(code_in_file "/proc/$1/exe")" ]]; }
-
-# On x86 a probe is an int3 in place of the first byte; elsewhere a breakpoint instruction.
-has_probe() {
-	local code
-	code=$(code_in_process "$1")
-	[[ $code != "$(code_in_file "/proc/$1/exe")" ]] || return 1
-	[[ $(uname -m) != x86_64 || $code == cc* ]]
-}
-
 # Program and link ids in the kernel that are a gctap's.
 programs_of_gctap() { bpftool -j prog show 2>/dev/null | jq -r '.[] | select(.name == "probe_hit").id' | sort; }
 

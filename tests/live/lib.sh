@@ -162,6 +162,58 @@ go_program() {
 		GOCACHE="$GCTAP_CACHE/go-build" "$goroot/bin/go" build -o "$1" "${@:3}" "$1.go"
 }
 
+# ---- What gctap could leave behind -----------------------------------------------------------------
+
+readonly CODE_BYTES=16
+
+hex() { od -An -tx1 -v | tr -d ' \n'; }
+
+# The instructions at the probe as the file has them, and as the process has them now. The programs
+# have a fixed address, so that the file's addresses are the process's.
+code_in_file() {
+	local offset
+	offset=$("$GCTAP" inspect --json "$1" | jq .probe_file_offset)
+	dd if="$1" iflag=skip_bytes skip="$offset" bs=$CODE_BYTES count=1 status=none | hex
+}
+
+code_in_process() {
+	local address
+	address=$("$GCTAP" inspect --json "/proc/$1/exe" | jq .probe_address)
+	dd if="/proc/$1/mem" iflag=skip_bytes skip="$address" bs=$CODE_BYTES count=1 status=none | hex
+}
+
+no_probe_in() {
+	same "code of process $1" "$(code_in_file "/proc/$1/exe")" "$(code_in_process "$1")"
+}
+
+has_no_probe() { [[ $(code_in_process "$1") == "$(code_in_file "/proc/$1/exe")" ]]; }
+
+# On x86 a probe is an int3 in place of the first byte; elsewhere a breakpoint instruction.
+has_probe() {
+	local code
+	code=$(code_in_process "$1")
+	[[ $code != "$(code_in_file "/proc/$1/exe")" ]] || return 1
+	[[ $(uname -m) != x86_64 || $code == cc* ]]
+}
+
+# BPF programs of a gctap that no process holds: somebody else's gctap may run at the same time.
+programs_left() {
+	comm -23 <(bpftool -j prog show 2>/dev/null | jq -r '.[] | select(.name // "" |
+			test("^(probe_hit|process_exec|(fentry|tracepoint|tp_btf)_(begin|end))$")).id' | sort) \
+		<(grep -hs '^prog_id:' /proc/[0-9]*/fdinfo/* | awk '{ print $2 }' | sort -u)
+}
+
+# Probes in tracefs stay when their maker ends; gctap makes none.
+probes_in_tracefs() { cat /sys/kernel/tracing/uprobe_events /sys/kernel/debug/tracing/uprobe_events 2>/dev/null; }
+
+is_clean() { [[ -z $(programs_left) && -z $(probes_in_tracefs) ]]; }
+
+# nothing_left [PID] : in the kernel, and in the process. The kernel cleans up in its own time.
+nothing_left() {
+	await is_clean
+	[[ -z ${1:-} ]] || no_probe_in "$1"
+}
+
 # ---- Running the cases --------------------------------------------------------------------------
 
 # Why live tests cannot run here; nothing if they can.
