@@ -56,6 +56,13 @@ struct target_spawn_options {
  */
 int target_spawn(const struct target_spawn_options *options, struct target **out, struct failure *failure);
 
+/*
+ * As many open files as this process may have: it takes two for each target. The
+ * children that are spawned get the limit that was there before: a program may
+ * trust that its descriptors fit into a select().
+ */
+void target_raise_descriptor_limit(void);
+
 /* Lets a spawned child exec; reports a failing exec. */
 int target_release(struct target *target, struct failure *failure);
 

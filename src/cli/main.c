@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "gctap/target.h"
 
 const struct command commands[] = {
 	{ "trace", "the runtime's gctrace lines of a running Go program", command_trace },
@@ -48,7 +48,6 @@ static int run(const struct command *command, int argc, char **argv)
 /* What we inherit may be odd: closed standard descriptors, an ignored SIGCHLD, a low limit of descriptors. */
 static void normalise(void)
 {
-	struct rlimit limit;
 	int fd = open("/dev/null", O_RDWR);
 
 	while (fd >= 0 && fd <= STDERR_FILENO)
@@ -56,11 +55,7 @@ static void normalise(void)
 	if (fd > STDERR_FILENO)
 		close(fd);
 	signal(SIGCHLD, SIG_DFL);
-	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
-		/* Two descriptors for each traced process. */
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	target_raise_descriptor_limit();
 }
 
 int main(int argc, char **argv)

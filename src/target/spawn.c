@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,26 @@ static void signals_restore(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static struct rlimit inherited_limit;
+static bool limit_raised;
+
+void target_raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (limit_raised || getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= limit.rlim_max)
+		return;
+	inherited_limit = limit;
+	limit.rlim_cur = limit.rlim_max;
+	limit_raised = !setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void limit_restore(void)
+{
+	if (limit_raised)
+		setrlimit(RLIMIT_NOFILE, &inherited_limit);
+}
+
 static int redirect(const struct target_spawn_options *options)
 {
 	int out = -1, error = -1;
@@ -90,6 +111,7 @@ static void child_run(const struct plan *plan)
 	int error;
 
 	signals_restore();
+	limit_restore();
 	hold(plan);
 	error = -redirect(plan->options);
 	if (!error) {

@@ -141,4 +141,14 @@ case_signals_and_threads_of_the_target_are_not_disturbed() {
 	cycle_numbers out | consecutive
 }
 
+# gctap takes as many descriptors as it may have; the command gets the limit of whoever started gctap.
+case_the_limit_of_descriptors_of_a_command() {
+	local before
+	ulimit -Sn 512
+	before=$(ulimit -Sn)
+	gctap madvise -o sums -- sh -c 'ulimit -Sn'
+	ended_with 0
+	same "limit of the command" "$before" "$(cat out)"
+}
+
 run_cases "$@"
