@@ -15,7 +15,9 @@
 
 #include "gctap/target_memory.h"
 
-#define EXEC_CHECK_NS 500000000u /* how often a traced process is asked whether it runs another program */
+/* How often traced processes are asked whether they run another program, and how many of them at a time. */
+#define EXEC_CHECK_NS	500000000u
+#define EXEC_CHECKS_MAX 32u
 
 void process_free(struct process *process)
 {
@@ -252,32 +254,45 @@ static void check_same_program(struct session *session, const struct process *pr
 		session_note(session, "%u (%s): %s", process->pid, process->comm, failure.text);
 }
 
-/* A process that runs another program by now is traced no longer. */
+/* A process that runs another program by now is traced no longer. False: it was not looked at. */
+static bool check_exec(struct session *session, struct process *process)
+{
+	char link[64], path[1024];
+	struct stat status;
+	ssize_t length;
+
+	if (process->ended || process->target->hold_fd >= 0)
+		return false;
+	snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
+	if (stat(link, &status))
+		return true;
+	if (status.st_dev == process->binary->id.device && status.st_ino == process->binary->id.inode) {
+		check_same_program(session, process);
+		return true;
+	}
+	length = readlink(link, path, sizeof(path) - 1);
+	if (length < 0 || !target_alive(process->target))
+		return true;
+	path[length] = '\0';
+	session_note(session, "%u (%s): has executed another program, %s: no longer traced", process->pid,
+		     process->comm, path);
+	process_end(session, process, "exec", false, 0);
+	return true;
+}
+
+/* Some at a time, in turn: to ask all of a thousand would be most of what gctap does. */
 void session_check_exec(struct session *session)
 {
 	uint64_t now = session_clock_ns(CLOCK_MONOTONIC);
+	unsigned checked = 0;
 
 	if (now - session->exec_checked_ns < EXEC_CHECK_NS)
 		return;
 	session->exec_checked_ns = now;
-	for (struct process *process = session->named; process; process = process->next_named) {
-		char link[64], path[1024];
-		struct stat status;
-		ssize_t length;
-
-		snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
-		if (process->ended || process->target->hold_fd >= 0 || stat(link, &status))
-			continue;
-		if (status.st_dev == process->binary->id.device && status.st_ino == process->binary->id.inode) {
-			check_same_program(session, process);
-			continue;
-		}
-		length = readlink(link, path, sizeof(path) - 1);
-		if (length < 0 || !target_alive(process->target))
-			continue;
-		path[length] = '\0';
-		session_note(session, "%u (%s): has executed another program, %s: no longer traced", process->pid,
-			     process->comm, path);
-		process_end(session, process, "exec", false, 0);
+	if (!session->next_checked)
+		session->next_checked = session->named;
+	while (session->next_checked && checked < EXEC_CHECKS_MAX) {
+		checked += check_exec(session, session->next_checked);
+		session->next_checked = session->next_checked->next_named;
 	}
 }

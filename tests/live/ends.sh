@@ -184,4 +184,40 @@ func main() {
 	ends_with_totals out
 }
 
+# More than are looked at in one go.
+case_each_of_many_executes_another_program() {
+	local pids=() options=() i
+	go_program changers 'package main
+
+import (
+	"os"
+	"syscall"
+	"time"
+)
+
+func main() {
+	for {
+		if _, err := os.Stat("go"); err == nil {
+			syscall.Exec("/bin/sleep", []string{"sleep", "600"}, os.Environ())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}'
+	for ((i = 0; i < 70; i++)); do
+		GOMAXPROCS=1 ./changers &
+		pids+=($!)
+		options+=(-p $!)
+	done
+	for i in "${pids[@]}"; do
+		await is_running "$i" changers
+	done
+	tap trace --json "${options[@]}"
+	await has_lines err 70
+	: >go
+	await_end "$TAP"
+	ended_with 0
+	same "processes that were seen to execute" 70 \
+		"$(sed -nE 's/^gctap: ([0-9]+) .*: has executed another program.*/\1/p' err | sort -u | wc -l)"
+}
+
 run_cases "$@"
