@@ -155,6 +155,7 @@ void process_end(struct session *session, struct process *process, const char *r
 	if (session->accounting)
 		accounting_end(session->accounting, process->pid);
 	process->ended = true;
+	session->live -= process->named;
 	session_detach_unused(session, process->binary);
 	if (!process->announced)
 		return;

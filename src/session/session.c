@@ -174,6 +174,7 @@ int session_add_process(struct session *session, struct target *target, struct f
 	process->target = target;
 	process->start_ticks = target->start_ticks;
 	process->named = true;
+	session->live++;
 	process->next_named = session->named;
 	session->named = process;
 	/* Of a program traced from its start, no cycle may be missing. */
@@ -275,11 +276,7 @@ int session_poll(struct session *session, int timeout_ms)
 
 unsigned session_live(const struct session *session)
 {
-	unsigned live = 0;
-
-	for (struct process *process = session->named; process; process = process->next_named)
-		live += !process->ended;
-	return live;
+	return session->live;
 }
 
 int session_exit_status(const struct session *session, int *status)

@@ -50,6 +50,7 @@ struct session {
 	struct binary *binaries;
 	struct process *buckets[PROCESS_BUCKETS];
 	struct process *named;
+	unsigned live;		      /* named ones that have not ended */
 	struct process *next_checked; /* for an exec; NULL: begin anew */
 	struct point points[GCTAP_CAPTURES_MAX];
 	struct gc_cycle cycle;	  /* the one being decoded */
