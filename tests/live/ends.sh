@@ -156,7 +156,8 @@ case_the_target_executes_itself_at_other_addresses() {
 	same "numbers that could not be read" 0 "$(grep -c '?' lines || true)"
 }
 
-case_the_target_executes_another_program() {
+# Collects, and executes sleep once there is a file named go.
+changer_build() {
 	go_program changer 'package main
 
 import (
@@ -170,12 +171,23 @@ func main() {
 	for i := 0; i < 10; i++ {
 		runtime.GC()
 	}
-	time.Sleep(500 * time.Millisecond)
-	syscall.Exec("/bin/sleep", []string{"sleep", "4"}, os.Environ())
+	for {
+		if _, err := os.Stat("go"); err == nil {
+			syscall.Exec("/bin/sleep", []string{"sleep", "600"}, os.Environ())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }'
+}
+
+case_the_target_executes_another_program() {
+	changer_build
 	./changer &
 	PID=$!
+	await is_running "$PID" changer
 	tap trace --json -p "$PID"
+	await says err "cycles so far"
+	: >go
 	await_end "$TAP"
 	ended_with 0
 	kill -0 "$PID" || fail "gctap waited for the end of the other program"
@@ -187,29 +199,14 @@ func main() {
 # More than are looked at in one go.
 case_each_of_many_executes_another_program() {
 	local pids=() options=() i
-	go_program changers 'package main
-
-import (
-	"os"
-	"syscall"
-	"time"
-)
-
-func main() {
-	for {
-		if _, err := os.Stat("go"); err == nil {
-			syscall.Exec("/bin/sleep", []string{"sleep", "600"}, os.Environ())
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}'
+	changer_build
 	for ((i = 0; i < 70; i++)); do
-		GOMAXPROCS=1 ./changers &
+		GOMAXPROCS=1 ./changer &
 		pids+=($!)
 		options+=(-p $!)
 	done
 	for i in "${pids[@]}"; do
-		await is_running "$i" changers
+		await is_running "$i" changer
 	done
 	tap trace --json "${options[@]}"
 	await has_lines err 70
