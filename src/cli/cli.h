@@ -26,6 +26,7 @@ int command_map(int argc, char **argv);
 int command_compare(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_schema(int argc, char **argv);
+int command_privileges(int argc, char **argv);
 
 /* "gctap: text" on stderr. */
 void cli_note(const char *text, void *context);

@@ -16,6 +16,7 @@
 #include "gctap/scav_comparison.h"
 #include "gctap/session.h"
 #include "gctap/trace_line.h"
+#include "privilege.h"
 
 #define POLL_MS	       50
 #define PIPE_BYTES     (1 << 20) /* so that the child seldom waits for us */
@@ -207,6 +208,8 @@ static int start(struct run *run, struct failure *failure)
 					   .on_reread = on_reread,
 					   .context = run };
 	struct trace_reader_handler handler = { .line = on_line, .text = on_text, .context = run };
+	unsigned features = PRIVILEGE_FILE | PRIVILEGE_COMMAND | PRIVILEGE_FOLLOW | PRIVILEGE_UPROBES |
+			    (run->options->madvise ? PRIVILEGE_TRACEPOINTS : 0);
 	struct target *target = NULL;
 	int error;
 
@@ -226,10 +229,17 @@ static int start(struct run *run, struct failure *failure)
 	if (error || !target)
 		return error;
 	run->child = target->pid;
+	error = privilege_begin(features, &run->child, 1, failure);
+	if (error) {
+		target_close(target);
+		return error;
+	}
 	error = session_add_process(run->session, target, failure);
 	if (!error)
 		error = session_start(run->session, failure);
-	return error ? error : session_release(run->session, failure);
+	if (!error)
+		error = session_release(run->session, failure);
+	return error ? error : privilege_settle(features, &run->child, 1, failure);
 }
 
 static void read_stderr(struct run *run)
@@ -368,7 +378,7 @@ static void close_if_open(int fd)
 
 int command_compare(int argc, char **argv)
 {
-	static struct options options;
+	struct options options = { 0 };
 	struct failure failure = { "" };
 	struct run run = { .options = &options, .child_stderr = -1, .signals = -1 };
 	int error, status;

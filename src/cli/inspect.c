@@ -15,6 +15,7 @@
 #include "gctap/gobin.h"
 #include "gctap/recipe.h"
 #include "gctap/target.h"
+#include "privilege.h"
 
 #define PROBE_REASON                                                                                                   \
 	"runs once per cycle, everything final, the world running again; the kernel emulates this instruction, "       \
@@ -336,7 +337,7 @@ static int print_json(const struct inspection *inspection)
 	return error;
 }
 
-static int open_what(const struct options *options, int *fd, char *path, size_t size, struct failure *failure)
+static int open_binary(const struct options *options, int *fd, char *path, size_t size, struct failure *failure)
 {
 	struct file_id id;
 	struct target *target;
@@ -353,6 +354,14 @@ static int open_what(const struct options *options, int *fd, char *path, size_t 
 	*fd = dup(target->exe_fd);
 	target_close(target);
 	return *fd < 0 ? failure_set(failure, -errno, "%s", strerror(errno)) : 0;
+}
+
+/* What is read then is foreign: no privilege is left for it. */
+static int open_what(const struct options *options, int *fd, char *path, size_t size, struct failure *failure)
+{
+	int error = open_binary(options, fd, path, size, failure);
+
+	return error ? error : privilege_settle(0, NULL, 0, failure);
 }
 
 static void clear(struct inspection *inspection)

@@ -124,7 +124,7 @@ static const struct argp argp = {
 	"debug.FreeOSMemory, memory limit, heap growth, other parts of the runtime, the program itself, C code.\v"
 	"With INTERVAL, a table every so many seconds; a table in all at the end. Of what is asked, MADV_DONTNEED and "
 	"MADV_FREE give memory back; after MADV_FREE it stays resident (LazyFree) until the kernel needs it. "
-	"Needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE. While it runs, system calls of the whole machine "
+	"Needs root, or what 'gctap privileges' says. While it runs, system calls of the whole machine "
 	"take a little longer where the kernel offers tracepoints only (-v says what it offers). "
 	"With a command, the exit status is the command's. Ctrl-C ends.",
 	NULL,
@@ -134,7 +134,7 @@ static const struct argp argp = {
 
 int command_madvise(int argc, char **argv)
 {
-	static struct options options = { .run.session.madvise = true };
+	struct options options = { .run.session.madvise = true };
 
 	cli_parse(&argp, argc, argv, ARGP_IN_ORDER, &options);
 	return run_session(&options.run, argc, argv);

@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{ "compare", "run a program with gctrace on, and hold gctap's lines against the runtime's", command_compare },
 	{ "inspect", "what can be known of a Go binary; needs no root", command_inspect },
 	{ "schema", "the JSON Schema of the records", command_schema },
+	{ "privileges", "which capabilities each command needs, and for how long", command_privileges },
 	{ NULL, NULL, NULL },
 };
 
@@ -27,7 +28,7 @@ static void usage(FILE *to)
 	      "Taps a running Go process from outside and tells what its memory does.\n\n",
 	      to);
 	for (const struct command *command = commands; command->name; command++)
-		fprintf(to, "  %-9s %s\n", command->name, command->what);
+		fprintf(to, "  %-10s %s\n", command->name, command->what);
 	fputs("\n'gctap COMMAND --help' tells the options. Examples:\n"
 	      "  gctap trace -p 4242\n"
 	      "  gctap trace -- ./server --flag\n"
@@ -48,12 +49,11 @@ static int run(const struct command *command, int argc, char **argv)
 /* What we inherit may be odd: closed standard descriptors, an ignored SIGCHLD, a low limit of descriptors. */
 static void normalise(void)
 {
-	int fd = open("/dev/null", O_RDWR);
 
-	while (fd >= 0 && fd <= STDERR_FILENO)
-		fd = dup(fd);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	/* The lowest number that is free is the one that is missing. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_RDWR);
 	signal(SIGCHLD, SIG_DFL);
 	target_raise_descriptor_limit();
 }

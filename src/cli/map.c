@@ -10,6 +10,7 @@
 #include "gctap/ledger.h"
 #include "gctap/picture.h"
 #include "output/picture_draw.h"
+#include "privilege.h"
 #include "subject.h"
 
 #define ROWS_DEFAULT	32u
@@ -70,10 +71,15 @@ static const struct argp argp = {
 	"its resident bytes are; long stretches of nothing are left out.\v"
 	"The classes are those of 'gctap why'. On the terminal unless --svg, --html or --json ask for something else. "
 	"Reads only: /proc and the process's memory; nothing is attached, the process is not stopped. Needs root, or "
-	"CAP_SYS_PTRACE. Exit status: 0 done, 2 it could not be run.",
+	"what 'gctap privileges' says. Exit status: 0 done, 2 it could not be run.",
 	NULL,
 	NULL,
 	NULL
+};
+
+/* Open before privileges are given up; NULL: not asked for, or written. */
+struct files {
+	FILE *html, *svg;
 };
 
 static int take(const struct subject *subject, struct ledger *ledger, struct picture *picture, struct failure *failure)
@@ -99,23 +105,33 @@ static int write_line(struct line *line, FILE *file)
 	return error;
 }
 
-static int write_file(struct line *line, const char *path, struct failure *failure)
+static int open_file(const char *path, FILE **file, struct failure *failure)
 {
-	FILE *file = fopen(path, "we");
-	int error = file ? 0 : -errno;
+	if (!path)
+		return 0;
+	*file = fopen(path, "we");
+	return *file ? 0 : failure_set(failure, -errno, "cannot write to %s: %s", path, strerror(errno));
+}
 
-	if (!file) {
-		free(line->bytes);
-		return failure_set(failure, error, "cannot write to %s: %s", path, strerror(-error));
-	}
-	error = write_line(line, file);
-	if (fclose(file) && !error)
+static int write_file(struct line *line, const char *path, FILE **file, struct failure *failure)
+{
+	int error = write_line(line, *file);
+
+	if (fclose(*file) && !error)
 		error = -errno;
+	*file = NULL;
 	return error ? failure_set(failure, error, "cannot write to %s: %s", path, strerror(-error)) : 0;
 }
 
-static int write_files(const struct options *options, struct picture *picture, const struct picture_title *title,
-		       struct failure *failure)
+static int open_files(const struct options *options, struct files *files, struct failure *failure)
+{
+	int error = open_file(options->html, &files->html, failure);
+
+	return error ? error : open_file(options->svg, &files->svg, failure);
+}
+
+static int write_files(const struct options *options, struct files *files, struct picture *picture,
+		       const struct picture_title *title, struct failure *failure)
 {
 	struct line html = { 0 }, svg = { 0 };
 	int error = 0;
@@ -123,12 +139,12 @@ static int write_files(const struct options *options, struct picture *picture, c
 	if (options->html) {
 		picture_fit(picture, PICTURE_SLOTS_HTML);
 		picture_append_html(&html, picture, title);
-		error = write_file(&html, options->html, failure);
+		error = write_file(&html, options->html, &files->html, failure);
 	}
 	if (!error && options->svg) {
 		picture_fit(picture, PICTURE_SLOTS_SVG);
 		picture_append_svg(&svg, picture, title);
-		error = write_file(&svg, options->svg, failure);
+		error = write_file(&svg, options->svg, &files->svg, failure);
 	}
 	return error;
 }
@@ -169,8 +185,8 @@ static int print(const struct options *options, struct picture *picture, const s
 	return write_line(&line, stdout);
 }
 
-static int show(const struct options *options, const struct subject *subject, const struct ledger *ledger,
-		struct picture *picture, struct failure *failure)
+static int show(const struct options *options, struct files *files, const struct subject *subject,
+		const struct ledger *ledger, struct picture *picture, struct failure *failure)
 {
 	struct picture_title title = {
 		.pid = subject->target->pid,
@@ -185,7 +201,7 @@ static int show(const struct options *options, const struct subject *subject, co
 	if (options->json)
 		error = print(options, picture, &title);
 	if (!error)
-		error = write_files(options, picture, &title, failure);
+		error = write_files(options, files, picture, &title, failure);
 	if (!error && !options->json && !options->svg && !options->html)
 		error = print(options, picture, &title);
 	if (!error && fflush(stdout))
@@ -194,21 +210,33 @@ static int show(const struct options *options, const struct subject *subject, co
 					  : error;
 }
 
+static unsigned features_of(const struct options *options)
+{
+	return PRIVILEGE_PROCESS | PRIVILEGE_MEMORY | (options->html || options->svg ? PRIVILEGE_OUTPUT : 0);
+}
+
 int command_map(int argc, char **argv)
 {
 	static struct ledger ledger;
 	struct subject subject = { 0 };
 	struct picture picture = { 0 };
 	struct options options = { 0 };
+	struct files files = { 0 };
 	struct failure failure = { "" };
 	int error;
 
 	cli_parse(&argp, argc, argv, 0, &options);
-	error = subject_open(options.pid, &subject, &failure);
+	error = privilege_begin(features_of(&options), &options.pid, 1, &failure);
+	if (!error)
+		error = subject_open(options.pid, &subject, &failure);
 	if (!error)
 		error = take(&subject, &ledger, &picture, &failure);
 	if (!error)
-		error = show(&options, &subject, &ledger, &picture, &failure);
+		error = open_files(&options, &files, &failure);
+	if (!error)
+		error = privilege_settle(0, NULL, 0, &failure);
+	if (!error)
+		error = show(&options, &files, &subject, &ledger, &picture, &failure);
 	picture_clear(&picture);
 	ledger_clear(&ledger);
 	subject_close(&subject);

@@ -15,6 +15,7 @@
 
 #include "cli.h"
 #include "gctap/probe.h"
+#include "privilege.h"
 
 #define POLL_MS	       50	    /* the kernel side wakes us only under load: look this often */
 #define FIRST_POLL_MS  5	    /* until the first line is out, which somebody waits for */
@@ -98,6 +99,27 @@ static int emit_header(struct run *run, const char *command_line)
 	return on_record(&record, run);
 }
 
+static unsigned features_of(const struct run_options *options)
+{
+	const struct session_options *session = &options->session;
+
+	return (options->command ? PRIVILEGE_FILE | PRIVILEGE_COMMAND | PRIVILEGE_FOLLOW : 0) |
+	       (options->nr_pids ? PRIVILEGE_PROCESS | PRIVILEGE_FOLLOW : 0) |
+	       (options->nr_files ? PRIVILEGE_FILE | PRIVILEGE_NEWCOMERS : 0) |
+	       (session->cycles ? PRIVILEGE_UPROBES : 0) | (session->madvise ? PRIVILEGE_TRACEPOINTS : 0) |
+	       (session->madvise_refault ? PRIVILEGE_REFAULT : 0) | (options->output.path ? PRIVILEGE_OUTPUT : 0);
+}
+
+/* All is open and attached, and the command runs. */
+static int settle(const struct run *run, struct failure *failure)
+{
+	const struct run_options *options = run->options;
+
+	if (run->child_pid)
+		return privilege_settle(features_of(options), &run->child_pid, 1, failure);
+	return privilege_settle(features_of(options), options->pids, options->nr_pids, failure);
+}
+
 static int add_command(struct run *run, struct failure *failure)
 {
 	struct target_spawn_options spawn = { .argv = run->options->command, .stderr_fd = -1, .stdout_fd = -1 };
@@ -107,13 +129,20 @@ static int add_command(struct run *run, struct failure *failure)
 	if (error)
 		return error;
 	run->child_pid = target->pid;
+	/* It has been forked, and keeps what is given up here. */
+	error = privilege_begin(features_of(run->options), &run->child_pid, 1, failure);
+	if (error) {
+		target_close(target);
+		return error;
+	}
 	return session_add_process(run->session, target, failure);
 }
 
 static int add_targets(struct run *run, struct failure *failure)
 {
 	const struct run_options *options = run->options;
-	int error = options->command ? add_command(run, failure) : 0;
+	int error = options->command ? add_command(run, failure)
+				     : privilege_begin(features_of(options), options->pids, options->nr_pids, failure);
 
 	for (unsigned i = 0; i < options->nr_pids && !error; i++) {
 		struct target *target;
@@ -159,6 +188,8 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 		error = session_start(run->session, failure);
 	if (!error)
 		error = session_release(run->session, failure);
+	if (!error)
+		error = settle(run, failure);
 	return error;
 }
 
@@ -286,15 +317,19 @@ static int give_up(struct run *run, int error, const struct failure *failure)
 
 void run_add_pid(struct argp_state *state, struct run_options *options, const char *text)
 {
-	if (options->nr_pids == RUN_NAMED_MAX)
+	if (options->nr_pids == RUN_NAMED_MAX) {
 		argp_error(state, "more than %d processes", RUN_NAMED_MAX);
+		return;
+	}
 	options->pids[options->nr_pids++] = (pid_t)cli_number(state, text, 1, 1 << 22, "-p");
 }
 
 void run_add_file(struct argp_state *state, struct run_options *options, const char *path)
 {
-	if (options->nr_files == RUN_NAMED_MAX)
+	if (options->nr_files == RUN_NAMED_MAX) {
 		argp_error(state, "more than %d files", RUN_NAMED_MAX);
+		return;
+	}
 	options->files[options->nr_files++] = path;
 }
 

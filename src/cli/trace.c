@@ -84,8 +84,7 @@ static const struct argp argp = {
 	"-p PID\n-x FILE\n-- COMMAND [ARG...]",
 	"The gctrace lines of Go programs, as the runtime would print them with GODEBUG=gctrace=1, without setting "
 	"that and without a restart.\v"
-	"Lines go to stdout, all else to stderr. Needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE "
-	"(and CAP_SYS_ADMIN on Linux 6.17 and later). "
+	"Lines go to stdout, all else to stderr. Needs root, or what 'gctap privileges' says. "
 	"A number that could not be read is '?'. With a command, the exit status is the command's; a command is "
 	"ended with SIGTERM when -d or -n is over. Ctrl-C ends.",
 	NULL,
@@ -95,7 +94,7 @@ static const struct argp argp = {
 
 int command_trace(int argc, char **argv)
 {
-	static struct run_options options = { .session.cycles = true };
+	struct run_options options = { .session.cycles = true };
 
 	cli_parse(&argp, argc, argv, ARGP_IN_ORDER, &options);
 	return run_session(&options, argc, argv);

@@ -10,11 +10,16 @@
 #include "cli.h"
 #include "gctap/session.h"
 #include "gctap/why_report.h"
+#include "privilege.h"
 #include "subject.h"
 
 #define SAMPLES	      60u /* of pages, while watching */
 #define SAMPLE_MIN_NS 500000000u
 #define POLL_MS	      50
+
+#define FEATURES	 (PRIVILEGE_PROCESS | PRIVILEGE_MEMORY)
+#define FEATURES_WATCH	 (PRIVILEGE_PROCESS | PRIVILEGE_FOLLOW | PRIVILEGE_UPROBES | PRIVILEGE_MEMORY | PRIVILEGE_WATCH)
+#define FEATURES_REFAULT (PRIVILEGE_TRACEPOINTS | PRIVILEGE_REFAULT)
 
 enum { KEY_JSON = 256, KEY_WATCH, KEY_REFAULT };
 
@@ -192,6 +197,13 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 	return error;
 }
 
+static unsigned features_of(const struct options *options)
+{
+	if (options->watch <= 0)
+		return FEATURES;
+	return options->refault ? FEATURES_WATCH | FEATURES_REFAULT : FEATURES_WATCH;
+}
+
 static int watch(const struct options *options, struct inquiry *inquiry, const struct ledger_source *source,
 		 struct failure *failure)
 {
@@ -215,6 +227,8 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 		error = session_add_process(session, target, failure);
 	if (!error)
 		error = session_start(session, failure);
+	if (!error)
+		error = privilege_settle(features_of(options), &options->pid, 1, failure);
 	inquiry->begun_ns = now_ns();
 	if (!error)
 		error = watch_loop(options, inquiry, source, session, signals, failure);
@@ -231,8 +245,10 @@ static int inquire(const struct options *options, struct inquiry *inquiry, struc
 {
 	struct ledger_source source;
 	struct verdict_signals signals = { .ledger = &inquiry->ledger };
-	int error = subject_open(options->pid, &inquiry->subject, failure);
+	int error = privilege_begin(features_of(options), &options->pid, 1, failure);
 
+	if (!error)
+		error = subject_open(options->pid, &inquiry->subject, failure);
 	if (error)
 		return error;
 	source = subject_source(&inquiry->subject);
@@ -244,6 +260,9 @@ static int inquire(const struct options *options, struct inquiry *inquiry, struc
 	inquiry->has_environment = !target_environment_read(options->pid, &inquiry->environment);
 	inquiry->has_status = !target_status_read(options->pid, &inquiry->status);
 	thp_setting_read(&inquiry->thp);
+	error = privilege_settle(0, NULL, 0, failure);
+	if (error)
+		return error;
 	signals.cgroup = inquiry->has_cgroup ? &inquiry->cgroup : NULL;
 	signals.environment = inquiry->has_environment ? &inquiry->environment : NULL;
 	signals.status = inquiry->has_status ? &inquiry->status : NULL;

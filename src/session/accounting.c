@@ -154,6 +154,23 @@ static int arm(struct accounting *accounting, struct accounted *process, const s
 	return madvise_probe_add(accounting->probe, process->process.pid, &plan, failure);
 }
 
+/* Of a command the page tables are there after its exec only, and its pagemap is ours. */
+static int open_refault(struct accounted *process, struct failure *failure)
+{
+	process->refault = refault_new(REFAULT_RANGES_MAX);
+	if (!process->refault)
+		return failure_set(failure, -ENOMEM, "out of memory");
+	if (process->process.before_exec)
+		return 0;
+	process->pagemap = target_pagemap_open((pid_t)process->process.pid);
+	if (process->pagemap == -EACCES)
+		return failure_set(failure, -EACCES,
+				   "not permitted to read the page tables of process %u, which is another user's: "
+				   "CAP_DAC_READ_SEARCH is missing (run as root, or grant it)",
+				   process->process.pid);
+	return 0;
+}
+
 int accounting_add(struct accounting *accounting, const struct accounting_process *process, const struct binary *binary,
 		   struct failure *failure)
 {
@@ -166,10 +183,9 @@ int accounting_add(struct accounting *accounting, const struct accounting_proces
 	added->execs_allowed = process->before_exec;
 	added->pagemap = -1;
 	added->added_ns = added->reported_ns = now_ns();
-	if (accounting->options.refault)
-		added->refault = refault_new(REFAULT_RANGES_MAX);
-	error = accounting->options.refault && !added->refault ? failure_set(failure, -ENOMEM, "out of memory")
-							       : arm(accounting, added, binary, failure);
+	error = accounting->options.refault ? open_refault(added, failure) : 0;
+	if (!error)
+		error = arm(accounting, added, binary, failure);
 	if (error) {
 		accounted_free(added);
 		return error;

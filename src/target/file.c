@@ -34,12 +34,23 @@ void file_name(int fd, char *name, size_t size)
 	name[length < 0 ? 0 : length] = '\0';
 }
 
+/* What leads through the /proc of a process is hidden by that, and else it is the file that may not be read. */
+static const char *reading_takes(const char *path)
+{
+	struct stat status;
+
+	return !strncmp(path, "/proc/", 6) && stat(path, &status) ? "CAP_SYS_PTRACE" : "CAP_DAC_READ_SEARCH";
+}
+
 int target_open_file(const char *path, int *fd, struct file_id *id, struct failure *failure)
 {
 	/* A FIFO would block the open until somebody writes. */
 	int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int error;
 
+	if (opened < 0 && errno == EACCES)
+		return failure_set(failure, -EACCES, "cannot open %s: %s (run as root, or grant %s)", path,
+				   strerror(EACCES), reading_takes(path));
 	if (opened < 0)
 		return failure_set(failure, -errno, "cannot open %s: %s", path, strerror(errno));
 	error = file_identify(opened, id);

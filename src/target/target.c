@@ -88,7 +88,10 @@ static int exe_refused(int error, pid_t pid, struct failure *failure)
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	/* Whoever may read the link may trace the process, so it is the file that refuses. */
 	if ((error == -EACCES || error == -EPERM) && readlink(path, name, sizeof(name)) > 0)
-		return failure_set(failure, error, "the executable of process %d is not readable", pid);
+		return failure_set(failure, error,
+				   "the executable of process %d is not readable (run as root, or grant "
+				   "CAP_DAC_READ_SEARCH)",
+				   pid);
 	if (error == -EACCES || error == -EPERM)
 		return failure_set(failure, error,
 				   "not permitted to look at process %d: CAP_SYS_PTRACE is missing "

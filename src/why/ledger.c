@@ -244,11 +244,10 @@ int ledger_take(const struct ledger_source *source, struct ledger *ledger, struc
 		error = attempt(source, ledger);
 	} while (!error && !good_enough(source, ledger) && ledger->attempts < ATTEMPTS_MAX);
 	if (error == -EACCES || error == -EPERM)
-		return failure_set(
-			failure, error,
-			"not permitted to read the memory of process %d: CAP_SYS_PTRACE is missing, or, when "
-			"it is another user's, CAP_DAC_READ_SEARCH (run as root, or grant them)",
-			source->target->pid);
+		return failure_set(failure, error,
+				   "not permitted to read the page tables of process %d, which is another user's: "
+				   "CAP_DAC_READ_SEARCH is missing (run as root, or grant it)",
+				   source->target->pid);
 	if (error == -ESRCH || error == -ENOENT)
 		return failure_set(failure, error, "process %d has ended", source->target->pid);
 	return error ? failure_set(failure, error, "cannot read the memory of process %d: %s", source->target->pid,
