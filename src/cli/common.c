@@ -81,9 +81,10 @@ long cli_number(struct argp_state *state, const char *text, long least, long mos
 
 	errno = 0;
 	value = strtol(text, &end, 10);
-	if (end == text || *end || errno || value < least || value > most)
-		argp_error(state, "%s: a whole number from %ld to %ld, not '%s'", name, least, most, text);
-	return value;
+	if (end != text && !*end && !errno && value >= least && value <= most)
+		return value;
+	argp_error(state, "%s: a whole number from %ld to %ld, not '%s'", name, least, most, text);
+	return least;
 }
 
 static const struct record_type *record_type_named(const char *name)
@@ -122,9 +123,10 @@ double cli_seconds(struct argp_state *state, const char *text)
 	char *end;
 	double value = strtod(text, &end);
 
-	if (end == text || *end || !isfinite(value) || value <= 0 || value > 1e9)
-		argp_error(state, "a duration is a number of seconds above 0, not '%s'", text);
-	return value;
+	if (end != text && !*end && isfinite(value) && value > 0 && value <= 1e9)
+		return value;
+	argp_error(state, "a duration is a number of seconds above 0, not '%s'", text);
+	return 1;
 }
 
 int cli_signals(int *signal_fd, struct failure *failure)

@@ -14,6 +14,7 @@
 #include "gctap/target_settings.h"
 #include "target/cgroup_text.h"
 #include "target/lines.h"
+#include "target/stat.h"
 
 static FILE *open_bytes(const void *data, size_t size)
 {
@@ -237,6 +238,15 @@ static void read_cgroup(const uint8_t *data, size_t size)
 	fclose(file);
 }
 
+/* The name in it is the process's choice. */
+static void read_stat(const uint8_t *data, size_t size)
+{
+	struct process_stat stat;
+
+	if (!process_stat_parse((const char *)data, size, &stat))
+		require(stat.pid > 0 && memchr(stat.comm, '\0', sizeof(stat.comm)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* fmemopen() takes no empty one everywhere. */
@@ -245,5 +255,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_maps(data, size);
 	read_settings(data, size);
 	read_cgroup(data, size);
+	read_stat(data, size);
 	return 0;
 }

@@ -439,7 +439,7 @@ static void scav_lines(void)
 /* Of this program, and what it does not have. */
 static void process_texts(void)
 {
-	static const char *const paths[] = { "smaps", "maps", "status", "statm", "cgroup", "mountinfo" };
+	static const char *const paths[] = { "smaps", "maps", "status", "stat", "statm", "cgroup", "mountinfo" };
 	static const char *const texts[] = {
 		"00600000-00610000 rw-p 00200000 08:01 77 /app/server (deleted)\nRss: 8 kB\n"
 		"00610000-00650000 rw-p 00000000 00:00 0 \nRss: 4 kB\n01000000-01021000 rw-p 00000000 00:00 0 [heap]\n"
@@ -474,6 +474,53 @@ static void process_texts(void)
 	}
 }
 
+static void command_lines(void)
+{
+	/* The number is the command's, as the fuzzer has them. */
+	static const char *const texts[] = {
+		"\0-p\n4242\n-p\n1\n--trigger\n--scav\n--madvise\n-T\n-d\n1.5\n-n\n10\n-v",
+		"\0-x\n/usr/bin/prometheus\n--format\ncsv:scavenge\n--buffer\n4096\n-o\nfile",
+		"\0--json\n--\n./server\n--flag",
+		"\1--refault\n--events\n--attach\ntp_btf\n5\n3\n--format\ncsv:madvise_call\n--\n./server",
+		"\1-p4242\n0.5",
+		"\2-p\n4242\n--watch\n60\n--json",
+		"\3-p\n4242\n--svg\na\n--html=b\n--columns\n80\n--ascii\n--no-color",
+		"\4--madvise\n--scav\n-n\n3\n-d\n1e3\n--\n./server",
+		"\5--json\n-p\n1",
+		"\6",
+		"\7--help",
+	};
+	char name[16];
+
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		write_seed("cli", name, texts[i], 1 + strlen(texts[i] + 1));
+	}
+}
+
+/* One of each type, with all that a text can have. */
+static void records(void)
+{
+	static const char text[] = "caf\xc3\xa9 \"quoted\", \xff\xc0\x80 \x1b[31m\r\n\xf0\x9f\x98\x80\xed\xa0\x80";
+	uint8_t bytes[8192];
+	char name[16];
+
+	for (uint8_t type = 0; type < 12; type++) {
+		size_t used = 9;
+
+		memset(bytes, type, sizeof(bytes));
+		while (used < sizeof(bytes) - sizeof(text) - 3) {
+			bytes[used++] = 1;
+			bytes[used++] = sizeof(text) - 1;
+			bytes[used++] = 0;
+			memcpy(bytes + used, text, sizeof(text) - 1);
+			used += sizeof(text) - 1;
+		}
+		snprintf(name, sizeof(name), "%u", type);
+		write_seed("json", name, bytes, used);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -491,6 +538,8 @@ int main(int argc, char **argv)
 	lines();
 	scav_lines();
 	process_texts();
+	command_lines();
+	records();
 	for (int i = 2; i < argc; i++)
 		from_binary(argv[i], (unsigned)i - 2);
 	printf("%u seeds\n", nr_written);
