@@ -131,6 +131,10 @@ fuzz:
 	@scripts/setup build fuzz
 	@scripts/fuzz
 
+coverage:
+	@scripts/setup build test fuzz
+	@scripts/coverage --write
+
 bench-overhead: all
 	@scripts/setup build test bench
 	@scripts/bench-overhead --write
@@ -173,6 +177,7 @@ help:
 	@echo 'make test-corpus     fourteen published programs; writes docs/matrix-corpus.md, and a part of docs/matrix-why.md'
 	@echo 'make test-faults     each call of each function failing once, thousands of short processes'
 	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target'
+	@echo 'make coverage        lines of the readers and the emulator that unit tests and the fuzz corpus run; writes docs/coverage.md'
 	@echo 'make bench-overhead  what tracing costs the target; writes docs/benchmarks.md'
 	@echo 'make bench-solve     how long a binary takes to be understood; writes docs/benchmarks.md'
 	@echo 'make bench-madvise   what the accounting of madvise calls costs, also others; writes docs/benchmarks.md'
@@ -181,4 +186,4 @@ help:
 	@echo 'make install         PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all unit-tests live-tests demo test test-faults test-go test-corpus fuzz bench-overhead bench-solve bench-madvise test-vm lint install clean help
+.PHONY: all unit-tests live-tests demo test test-faults test-go test-corpus fuzz coverage bench-overhead bench-solve bench-madvise test-vm lint install clean help

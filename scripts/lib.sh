@@ -163,6 +163,16 @@ go_build() {
 			GOCACHE="$GCTAP_CACHE/go-build" "$goroot/bin/go" build -o "$output" "$@" .)
 }
 
+# go_build_variants GOROOT FOLDER : the program churn in the ways that make binaries differ most.
+go_build_variants() {
+	local goroot=$1 folder=$2
+	go_build "$goroot" churn "$folder/default" &&
+		go_build "$goroot" churn "$folder/stripped" '-ldflags=-s -w' &&
+		go_build "$goroot" churn "$folder/pie" -buildmode=pie &&
+		CGO_ENABLED=1 go_build "$goroot" churn "$folder/external-pie" -buildmode=pie \
+			-ldflags=-linkmode=external -tags=gctap_cgo
+}
+
 # The exact version, "go1.19.8", of the toolchain in a GOROOT.
 go_exact_version() { GOROOT=$1 GOTOOLCHAIN=local "$1/bin/go" version | awk '{ print $3 }'; }
 

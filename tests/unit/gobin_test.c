@@ -481,7 +481,7 @@ static void real_program(const char *path)
 {
 	struct failure failure = { "" };
 	struct image *image;
-	struct gobin *gobin;
+	struct gobin *gobin = NULL;
 	struct gobin_function function, again;
 	struct gobin_build build;
 	const char *file;

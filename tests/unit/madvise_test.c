@@ -585,7 +585,7 @@ static void plan_of_program(const char *path)
 {
 	struct failure failure = { "" };
 	struct image *image;
-	struct gobin *gobin;
+	struct gobin *gobin = NULL;
 	struct gobin_function function;
 	struct gctap_madvise_process plan;
 	struct recipe_limit limit = { 0 };

@@ -856,8 +856,8 @@ static void real_program(const char *path)
 {
 	struct failure failure = { "" };
 	struct image *image;
-	struct gobin *gobin;
-	struct recipe *recipe;
+	struct gobin *gobin = NULL;
+	struct recipe *recipe = NULL;
 	struct gc_layout layout;
 	char text[512];
 
@@ -959,7 +959,7 @@ static void real_scavtrace(const char *path)
 	struct scavenge_recipes recipes;
 	struct recipe_limit limit;
 	struct image *image;
-	struct gobin *gobin;
+	struct gobin *gobin = NULL;
 	struct gobin_function function;
 	unsigned version;
 	int error;
