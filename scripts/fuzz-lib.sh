@@ -60,12 +60,12 @@ link() {
 
 # link_targets FLAGS SEEDS-FLAGS TARGET...
 link_targets() {
-	local target flags=$1
+	local target how=$1
 	# The seed maker notes what the solver reads, by standing between it and the image.
 	link "$2" "$BUILD/tests/fuzz/seeds.o" "$BUILD/seeds"
 	shift 2
 	for target; do
-		link "$flags" "$BUILD/tests/fuzz/${target}_fuzz.o" "$BUILD/${target}_fuzz"
+		link "$how" "$BUILD/tests/fuzz/${target}_fuzz.o" "$BUILD/${target}_fuzz"
 	done
 }
 

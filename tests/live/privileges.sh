@@ -150,6 +150,7 @@ case_readme_has_the_table() {
 	sed -n '/^<!-- privileges:begin -->$/,/^<!-- privileges:end -->$/p' "$GCTAP_ROOT/README.md" | sed '1d;$d' >readme
 	"$GCTAP" privileges >table
 	diff table readme >difference || fail "README has another table: $(head -n 3 difference)"
+	# shellcheck disable=SC2016 # those are backticks of the table
 	grep -q '^| `trace -p PID` | .*CAP_SYS_PTRACE' table || fail "no row for trace -p"
 }
 
@@ -211,6 +212,11 @@ form_needs_what_it_says() {
 	done < <(needs | awk -F'|' -v form="$form" '$1 == form')
 }
 
+forms() {
+	# shellcheck disable=SC2016 # those are backticks of the table
+	"$GCTAP" privileges | sed -nE 's/^\| `([^`]*)` .*/\1/p'
+}
+
 case_with_what_the_table_says_and_not_with_less() {
 	local form
 	need setpriv
@@ -218,7 +224,7 @@ case_with_what_the_table_says_and_not_with_less() {
 	grantable +bpf,+perfmon,+sys_ptrace,+sys_admin,+dac_read_search || skip "capabilities cannot be granted here"
 	while IFS= read -r form; do
 		[[ $form == -o* ]] || form_needs_what_it_says "$form"
-	done < <("$GCTAP" privileges | sed -nE 's/^\| `([^`]*)` .*/\1/p')
+	done < <(forms)
 }
 
 case_a_file_that_only_others_may_write() {
@@ -232,6 +238,40 @@ case_a_file_that_only_others_may_write() {
 	as_nobody +sys_ptrace,+dac_read_search,+dac_override map -p $! --svg roots/map.svg
 	ended_with 0
 	grep -q '^<svg' roots/map.svg || fail "no drawing: $(head -c 100 roots/map.svg)"
+}
+
+# Root may: what is told to be written is opened before that right is given up.
+case_root_writes_where_only_others_may() {
+	start spin -seconds "$LASTING"
+	mkdir -m 700 others
+	chown 65534 others
+	gctap trace -n 5 -o others/lines -p "$PID"
+	ended_with 0
+	(($(cycle_lines others/lines) >= 5)) || fail "$(cycle_lines others/lines) lines"
+	gctap map -p "$PID" --html others/map.html
+	ended_with 0
+	grep -q '<html' others/map.html || fail "no page: $(head -c 100 others/map.html)"
+}
+
+# As root of most containers is: what the target has, gctap keeps, since nothing else opens the target to it.
+case_root_without_ptrace() {
+	local without=(setpriv --bounding-set=-sys_ptrace)
+	need setpriv
+	"${without[@]}" true || skip "the bounding set cannot be changed here"
+	"${without[@]}" "$GO_PROGRAMS/spin" -seconds "$LASTING" >spin.out &
+	PID=$!
+	await is_running "$PID" "$GO_PROGRAMS/spin"
+	for call in 'inspect' 'why' 'map' 'trace -n 5' 'madvise --refault -d 0.2'; do
+		STATUS=0
+		# shellcheck disable=SC2086 # words
+		"${without[@]}" "$GCTAP" $call -p "$PID" >out 2>err </dev/null || STATUS=$?
+		ended_with 0
+	done
+	# Of one that has more, nothing is to be seen.
+	start spin -seconds "$LASTING"
+	STATUS=0
+	"${without[@]}" "$GCTAP" why -p "$PID" >out 2>err </dev/null || STATUS=$?
+	one_line_of_trouble CAP_SYS_PTRACE
 }
 
 # ---- What is given up ------------------------------------------------------------------------------
