@@ -151,9 +151,10 @@ static int proc_check(struct failure *failure)
 
 	if (length > 0 && strtol(self, NULL, 10) == getpid())
 		return 0;
-	return failure_set(failure, -ENOTSUP,
-			   "/proc is missing, or shows the pids of another pid namespace than gctap's: mount this one's "
-			   "(mount -t proc proc /proc), or run gctap in the other");
+	return failure_set(
+		failure, -ENOTSUP,
+		"/proc is missing, or shows the pids of another pid namespace than gctap's: mount this one's "
+		"(mount -t proc proc /proc), or run gctap in the other");
 }
 
 int target_open(pid_t pid, struct target **out, struct failure *failure)
