@@ -165,9 +165,10 @@ static void sample(struct inquiry *inquiry)
 	inquiry->trends.near_limit += verdict_near_limit(ledger);
 
 	trend_add(&inquiry->trends.rss, at, (double)ledger->rss);
-	trend_add(&inquiry->trends.c, at, (double)(ledger->bytes[LEDGER_C_HEAP] + ledger->bytes[LEDGER_OTHER]));
+	/* A look that did not find the heap may have taken it for somebody else's memory. */
 	if (!ledger->by_pages)
 		return;
+	trend_add(&inquiry->trends.c, at, (double)(ledger->bytes[LEDGER_C_HEAP] + ledger->bytes[LEDGER_OTHER]));
 	trend_add(&inquiry->trends.stacks, at, (double)ledger->bytes[LEDGER_STACKS]);
 	trend_add(&inquiry->trends.released, at, (double)ledger->heap.counters.released);
 }

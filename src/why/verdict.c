@@ -382,7 +382,8 @@ static void judge_metadata(struct bench *bench)
 {
 	uint64_t bytes = class_bytes(bench, LEDGER_METADATA) - not_own_bytes(bench);
 
-	if (notable(bench, bytes, 20))
+	/* Where the heap was not found, it may be among what has no name. */
+	if (bench->ledger->by_pages && notable(bench, bytes, 20))
 		add(bench, "metadata", bytes,
 		    "It is never given back, and used again: it follows the largest heap there was. No leak.",
 		    "%.1f MB are the runtime's own: spans, bitmaps, tables, %.0f %% of Rss.", mb(bytes),

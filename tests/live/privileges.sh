@@ -178,6 +178,7 @@ call_of() {
 	'madvise -- COMMAND') echo madvise -- ./goadvise ;;
 	'why -p PID') echo why -p "$FOREIGN" ;;
 	'why --watch SECONDS -p PID') echo why --watch 1 -p "$FOREIGN" ;;
+	'why --watch SECONDS --refault -p PID') echo why --watch 1 --refault -p "$FOREIGN" ;;
 	'map -p PID') echo map -p "$FOREIGN" ;;
 	'schema, privileges') echo schema ;;
 	*) fail "no call for '$1'" ;;
@@ -186,7 +187,7 @@ call_of() {
 
 # Without one capability, as the table has it. CAP_SYS_ADMIN stands for two others.
 fails_without() {
-	local form=$1 capability=$2 conditions=$3 call=$4 kept wanted=2
+	local form=$1 capability=$2 conditions=$3 call=$4 kept
 	kept=$(of_form "$form" | awk -v one="$capability" '
 		$0 != one && !($0 == "CAP_SYS_ADMIN" && (one == "CAP_BPF" || one == "CAP_PERFMON"))' | as_granted)
 	# shellcheck disable=SC2086 # words
@@ -196,8 +197,7 @@ fails_without() {
 		info "$form: this kernel places uprobes without CAP_SYS_ADMIN"
 		return
 	fi
-	[[ $form != inspect* ]] || wanted=1
-	one_line_of_trouble "$capability" "$wanted"
+	one_line_of_trouble "$capability"
 }
 
 form_needs_what_it_says() {
