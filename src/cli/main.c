@@ -36,6 +36,14 @@ static void usage(FILE *to)
 	      to);
 }
 
+static int written(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_YES;
+	cli_note("cannot write to standard output", NULL);
+	return EXIT_TROUBLE;
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
 	char name[64];
@@ -68,11 +76,11 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		usage(stdout);
-		return EXIT_YES;
+		return written();
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		puts("gctap " GCTAP_VERSION);
-		return EXIT_YES;
+		return written();
 	}
 	for (const struct command *command = commands; command->name; command++)
 		if (!strcmp(argv[1], command->name))
