@@ -54,9 +54,10 @@ static void number_cycle(struct session *session, struct process *process)
 		return;
 	switch (cycle_gap_feed(&process->gap, session->cycle.cycle, &range)) {
 	case CYCLE_GAP: report_gap(session, process, &range); break;
-	case CYCLE_BACK: restart(session, process); break;
-	case CYCLE_NEXT:
-	case CYCLE_REPEATED: break;
+	/* No probe that we place comes twice: the same number is another program's, mostly a first cycle after one. */
+	case CYCLE_BACK:
+	case CYCLE_REPEATED: restart(session, process); break;
+	case CYCLE_NEXT: break;
 	}
 }
 
