@@ -65,19 +65,21 @@ int process_watch(struct session *session, int fd, struct process *process)
 	return epoll_ctl(session->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-/* Of processes met through their file: where it cannot be opened it has already ended, or will only be forgotten late.
- */
+/* Of processes met through their file, of which all may be over by now. */
 static void watch_unnamed(struct session *session, struct process *process, uint64_t start_ns)
 {
 	uint64_t ticks = start_ns / (1000000000u / session->ticks_per_second);
 
 	process->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	process->over = process->pidfd < 0 && errno == ESRCH;
 	/* The number may have been given away between the event and now. */
 	if (process->pidfd >= 0 && process_start_ticks((pid_t)process->pid) != ticks) {
 		close(process->pidfd);
 		process->pidfd = -1;
+		process->over = true;
 	}
-	if (process->pidfd >= 0 && process_watch(session, process->pidfd, process))
+	session->has_over |= process->over;
+	if (!process->over && (process->pidfd < 0 || process_watch(session, process->pidfd, process)))
 		session_note(session, "cannot watch for the end of process %u: %s", process->pid, strerror(errno));
 }
 
@@ -194,8 +196,11 @@ struct process *process_of_event(struct session *session, const struct gctap_eve
 		if (!binary->any)
 			return NULL;
 		process = process_new(session, binary, event->pid, event->comm);
-		if (!process)
+		if (!process) {
+			/* Its lines would be lost uncounted. */
+			session->answer = -ENOMEM;
 			return NULL;
+		}
 		process->start_ns = event->start_ns;
 		process->scavenged.known = event->start_ns > session->started_boottime_ns;
 		watch_unnamed(session, process, event->start_ns);
@@ -240,6 +245,20 @@ void process_gone(struct session *session, struct process *process)
 		process_end(session, process, "exited", has_status, has_status ? WEXITSTATUS(status) : 0);
 	if (!process->named)
 		forget(session, process);
+}
+
+void process_reap(struct session *session)
+{
+	if (!session->has_over)
+		return;
+	session->has_over = false;
+	for (unsigned i = 0; i < PROCESS_BUCKETS; i++) {
+		for (struct process *process = session->buckets[i], *next; process; process = next) {
+			next = process->next;
+			if (process->over)
+				process_gone(session, process);
+		}
+	}
 }
 
 /* The kernel side stops accounting at an exec; this one has led to the same program. */

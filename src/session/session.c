@@ -266,6 +266,8 @@ int session_poll(struct session *session, int timeout_ms)
 		return -errno;
 	/* First what has come, then who has gone: a process ends after its last line. */
 	error = consume(session);
+	if (!error)
+		process_reap(session);
 	for (int i = 0; i < count && !error; i++)
 		if (events[i].data.ptr)
 			process_gone(session, events[i].data.ptr);
@@ -355,6 +357,7 @@ int session_finish(struct session *session)
 		return 0;
 	session->finished = true;
 	error = consume(session);
+	process_reap(session);
 	for (unsigned i = 0; i < PROCESS_BUCKETS; i++)
 		for (struct process *process = session->buckets[i]; process; process = process->next)
 			process_end(session, process, "detached", false, 0);

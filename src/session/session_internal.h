@@ -33,6 +33,7 @@ struct process {
 	uint64_t percent_goal;	 /* heap goal of GOGC when it began, bytes */
 	bool goal_known;
 	bool named, announced, ended;
+	bool over;	/* had ended when its first event was read; the others may still come */
 	bool restarted; /* has executed its program anew: no cycle was before */
 };
 
@@ -60,6 +61,7 @@ struct session {
 	uint64_t ticks_per_second, started_ns, started_boottime_ns, exec_checked_ns;
 	int spawned_status;
 	bool has_spawned_status, active, finished;
+	bool has_over; /* a process that is over is to be reaped */
 	uint64_t cycles, scavenges, processes, gaps, missing;
 	int answer; /* of on_record, when it was not 0 */
 };
@@ -85,6 +87,8 @@ void process_set_origin(const struct session *session, struct process *process);
 struct process *process_of_event(struct session *session, const struct gctap_event *event, struct binary *binary);
 /* Its pidfd has become readable. */
 void process_gone(struct session *session, struct process *process);
+/* When all events have been read: those that have ended before there was a pidfd of them are gone, too. */
+void process_reap(struct session *session);
 /* Ends the tracing of processes that run another program by now. */
 void session_check_exec(struct session *session);
 

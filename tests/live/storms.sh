@@ -125,6 +125,27 @@ case_a_crowd_of_short_processes() {
 
 few_descriptors() { (($(descriptors_of "$1") <= $2)); }
 
+# gctap comes to read of them when they are long gone; still they end, and are forgotten.
+case_processes_that_are_over_before_gctap_looks() {
+	local count=40
+	relay
+	tap trace --json -o trace.json -x ./relay
+	await says err 'every process of it'
+	kill -STOP "$TAP"
+	seq "$count" | xargs -P 20 -I N ./relay 2 >said
+	kill -CONT "$TAP"
+	await has_lines trace.json $((2 * count))
+	await ends_of trace.json "$count"
+	kill -INT "$TAP"
+	await_end "$TAP"
+	ended_with 0
+	same "cycles" "$(sum_said said)" "$(total cycles trace.json)"
+	same "how they ended" '{"exited":'"$count"'}' "$(jq -sc '[.[] | select(.type == "process_end").reason]
+		| group_by(.) | map({(.[0]): length}) | add' trace.json)"
+}
+
+ends_of() { (($(grep -c '"type":"process_end"' "$1" || true) >= $2)); }
+
 # What did not fit is counted, to the last one.
 case_a_ring_buffer_that_is_too_small() {
 	relay
