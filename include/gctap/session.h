@@ -86,6 +86,9 @@ uint64_t session_madvise_intervals(const struct session *session);
 /* How madvise calls are seen, "fentry" or the like; NULL when they were not asked for. */
 const char *session_madvise_way(const struct session *session);
 
+/* What the records' times of day have been made with: CLOCK_REALTIME less CLOCK_MONOTONIC at the start, ns. */
+int64_t session_wall_offset_ns(const struct session *session);
+
 /* Go version of the (first) binary, or NULL. */
 const char *session_go_version(const struct session *session);
 

@@ -34,11 +34,11 @@ struct run {
 	bool done;
 };
 
-static uint64_t now_ns(clockid_t clock)
+static uint64_t now_ns(void)
 {
 	struct timespec now;
 
-	clock_gettime(clock, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -91,7 +91,7 @@ static int emit_header(struct run *run, const char *command_line)
 	record_set_unsigned(&record, "schema_version", RECORD_SCHEMA_VERSION);
 	record_set_text(&record, "gctap_version", GCTAP_VERSION);
 	record_set_text(&record, "clock", "CLOCK_MONOTONIC");
-	record_set_signed(&record, "wall_offset_ns", (int64_t)(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC)));
+	record_set_signed(&record, "wall_offset_ns", session_wall_offset_ns(run->session));
 	record_set_text(&record, "boot_id", boot_id[0] ? boot_id : NULL);
 	record_set_text(&record, "kernel", uname(&system) ? NULL : system.release);
 	record_set_text(&record, "options", command_line);
@@ -209,7 +209,7 @@ static void end(struct run *run)
 		run->done = true;
 		return;
 	}
-	run->ending_ns = now_ns(CLOCK_MONOTONIC);
+	run->ending_ns = now_ns();
 	terminate_child(run);
 }
 
@@ -231,7 +231,7 @@ static void take_signal(struct run *run)
 
 static bool time_is_up(const struct run *run)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint64_t now = now_ns();
 
 	if (run->ending_ns)
 		return false;
@@ -249,7 +249,7 @@ static void check_end(struct run *run)
 		end(run);
 	if (named && !run->options->nr_files && !session_live(run->session))
 		run->done = true;
-	if (run->ending_ns && now_ns(CLOCK_MONOTONIC) - run->ending_ns > CHILD_GRACE_NS) {
+	if (run->ending_ns && now_ns() - run->ending_ns > CHILD_GRACE_NS) {
 		cli_note("the command does not end: left running", NULL);
 		run->done = true;
 	}
@@ -257,14 +257,14 @@ static void check_end(struct run *run)
 
 static int first_poll_ms(const struct run *run)
 {
-	return now_ns(CLOCK_MONOTONIC) - run->start_ns < 1000000000u ? FIRST_POLL_MS : POLL_MS;
+	return now_ns() - run->start_ns < 1000000000u ? FIRST_POLL_MS : POLL_MS;
 }
 
 static int loop(struct run *run)
 {
 	int error = 0;
 
-	run->start_ns = now_ns(CLOCK_MONOTONIC);
+	run->start_ns = now_ns();
 	while (!run->done && !error) {
 		error = flush(run);
 		if (error)

@@ -25,6 +25,7 @@ struct binary {
 	struct scavenge_layout sweep_layout, forced_layout;
 	struct trigger_plan trigger;
 	bool any;	    /* every process of the file is wanted, not only those that were named */
+	bool replaced;	    /* its path is another file's by now, and that was said */
 	uint32_t points[8]; /* ids of its probes */
 	unsigned nr_points;
 };

@@ -274,6 +274,21 @@ static void check_same_program(struct session *session, const struct process *pr
 		session_note(session, "%u (%s): %s", process->pid, process->comm, failure.text);
 }
 
+/* A deployment puts a new file in the place of the old one: who runs that is not traced, which must be known. */
+static void check_replaced(const struct session *session, struct binary *binary)
+{
+	struct stat status;
+	int error = stat(binary->path, &status) ? errno : 0;
+
+	if (!binary->any || binary->replaced || (error && error != ENOENT))
+		return;
+	if (!error && status.st_dev == binary->id.device && status.st_ino == binary->id.inode)
+		return;
+	binary->replaced = true;
+	session_note(session, "%s: %s: only processes of the file that was there are traced", binary->path,
+		     error ? "is not there any more" : "is another file now");
+}
+
 /* A process that runs another program by now is traced no longer. False: it was not looked at. */
 static bool check_exec(struct session *session, struct process *process)
 {
@@ -309,6 +324,8 @@ void session_check_exec(struct session *session)
 	if (now - session->exec_checked_ns < EXEC_CHECK_NS)
 		return;
 	session->exec_checked_ns = now;
+	for (struct binary *binary = session->binaries; binary; binary = binary->next)
+		check_replaced(session, binary);
 	if (!session->next_checked)
 		session->next_checked = session->named;
 	while (session->next_checked && checked < EXEC_CHECKS_MAX) {

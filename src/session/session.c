@@ -370,6 +370,11 @@ uint64_t session_madvise_intervals(const struct session *session)
 	return session->accounting ? accounting_intervals(session->accounting) : 0;
 }
 
+int64_t session_wall_offset_ns(const struct session *session)
+{
+	return session->clock.wall_offset_ns;
+}
+
 const char *session_madvise_way(const struct session *session)
 {
 	return session->accounting ? accounting_way(session->accounting) : NULL;
