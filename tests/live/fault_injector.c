@@ -5,6 +5,7 @@
  *
  *	GCTAP_FAULT=FUNCTION:NUMBER:ERRNO   the NUMBER-th call of FUNCTION fails with that errno
  *	GCTAP_FAULT=FUNCTION:NUMBER:kill    before it, GCTAP_FAULT_PID is ended with SIGKILL
+ *	GCTAP_FAULT=clock:NUMBER:SECONDS    the time of day is set by so many seconds before its NUMBER-th reading
  *	GCTAP_FAULT_REPORT=FILE             at its end: "FUNCTION CALLS" of each function, one a line,
  *	                                    and "reached" when the fault was made
  *
@@ -28,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum function {
@@ -46,6 +48,7 @@ enum function {
 	FORK,
 	IOCTL,
 	ALLOCATE,
+	CLOCK,
 	ANY,
 	FUNCTIONS
 };
@@ -66,6 +69,7 @@ static const char *const names[FUNCTIONS] = {
 	[FORK] = "fork",
 	[IOCTL] = "ioctl",
 	[ALLOCATE] = "malloc", /* and calloc, realloc */
+	[CLOCK] = "clock",     /* CLOCK_REALTIME of clock_gettime */
 	[ANY] = "any",
 };
 
@@ -138,7 +142,7 @@ static bool fails(enum function function)
 	if (!plan.ourselves || kernel(SYS_getpid, 0, 0, 0, 0, 0, 0) != plan.ourselves)
 		return false;
 	fail = due(function);
-	if (function != ALLOCATE)
+	if (function != ALLOCATE && function != CLOCK)
 		fail |= due(ANY);
 	if (fail)
 		errno = plan.error;
@@ -271,6 +275,19 @@ FILE *fopen(const char *path, const char *mode)
 	if (!next_fopen)
 		next_fopen = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen");
 	return fails(FOPEN) ? NULL : next_fopen(path, mode);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	static long step;
+
+	if (clock == CLOCK_REALTIME && fails(CLOCK))
+		step = plan.error;
+	if (answer(kernel(SYS_clock_gettime, clock, (long)now, 0, 0, 0, 0)))
+		return -1;
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec += step;
+	return 0;
 }
 
 ssize_t read(int fd, void *bytes, size_t size)

@@ -13,6 +13,7 @@ readonly FAULTS=${GCTAP_FAULTS:-some}
 # that executes the one after it.
 relay() {
 	need jq bpftool
+	# shellcheck disable=SC2016
 	go_program relay 'package main
 
 import (
