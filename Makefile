@@ -147,11 +147,15 @@ bench-solve: all
 	@scripts/setup build test
 	@scripts/bench-solve --write
 
+# The injected faults with the sanitizers as well: these see what a way out forgot to free.
 test-faults: all live-tests
 	@scripts/setup build test
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined build/sanitized/gctap
 	@tests/go/build $(BUILD)/go
 	@status=0; for test in injected outputs storms hostile; do \
-		GCTAP_FAULTS=all tests/live/$$test.sh || status=1; done; exit $$status
+		GCTAP_FAULTS=all tests/live/$$test.sh || status=1; done; \
+	GCTAP=build/sanitized/gctap ASAN_OPTIONS=verify_asan_link_order=0 GCTAP_FAULTS=all \
+		tests/live/injected.sh || status=1; exit $$status
 
 test-vm: all live-tests
 	@scripts/setup build test vm

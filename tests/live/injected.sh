@@ -6,7 +6,8 @@
 # the first call of all, the second, and so on. gctap ends by itself, with status 2 and a line that says
 # why, or does without what failed; and leaves nothing.
 #
-# GCTAP_FAULTS=all tries each moment; else there are gaps between them where there are many.
+# GCTAP_FAULTS=all tries each moment; else there are gaps between them where there are many. Works with a
+# sanitized gctap, too: GCTAP=build/sanitized/gctap ASAN_OPTIONS=verify_asan_link_order=0.
 . "$(dirname "$0")/lib.sh"
 
 readonly INJECTOR=${GCTAP_INJECTOR:-$GCTAP_ROOT/build/tests/live/fault_injector.so} FAULTS=${GCTAP_FAULTS:-some}
@@ -16,7 +17,7 @@ readonly ENOENT=2 EPERM=1 EIO=5 ENOMEM=12 EMFILE=24 ENOSPC=28 NEVER=100000
 with_fault() {
 	STATUS=0
 	rm -f report
-	LD_PRELOAD='' timeout --foreground -k 5 "$LIMIT" env LD_PRELOAD="${GCTAP_PRELOAD:-}$INJECTOR" \
+	LD_PRELOAD='' timeout --foreground -k 5 "$LIMIT" env LD_PRELOAD="$INJECTOR" \
 		GCTAP_FAULT="$1:$2:$3" GCTAP_FAULT_PID="${PID:-0}" GCTAP_FAULT_REPORT="$PWD/report" \
 		"$GCTAP" "${@:4}" >out 2>err </dev/null || STATUS=$?
 }
