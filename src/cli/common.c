@@ -16,8 +16,12 @@ static bool json_starved;
 
 void cli_note(const char *text, void *context)
 {
+	/* Names of processes and files are in it: none may command the terminal. */
+	char *clean = record_text_escape(text, true);
+
 	(void)context;
-	fprintf(stderr, "gctap: %s\n", text);
+	fprintf(stderr, "gctap: %s\n", clean ? clean : "out of memory");
+	free(clean);
 }
 
 int cli_trouble(const struct failure *failure)

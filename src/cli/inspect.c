@@ -181,6 +181,25 @@ static void list_leaf(expr_id id, const struct expr_node *leaf, void *context)
 		list->used += (size_t)length;
 }
 
+/* What a file says of itself may hold anything: nothing of it is to command the terminal. */
+static void put(const char *before, const char *text)
+{
+	char *clean = record_text_escape(text, true);
+
+	printf("%s%s", before, clean ? clean : "?");
+	free(clean);
+}
+
+/* A string of what may not be UTF-8. */
+static json_t *json_text(const char *text)
+{
+	char *clean = text ? record_text_escape(text, false) : NULL;
+	json_t *json = clean ? json_string(clean) : json_null();
+
+	free(clean);
+	return json;
+}
+
 static void print_items(const struct inspection *inspection)
 {
 	const struct recipe *recipe = inspection->recipe;
@@ -211,9 +230,10 @@ static void print_scavenge(const struct inspection *inspection)
 	}
 	for (size_t i = 0; i < sizeof(recipes) / sizeof(recipes[0]) && recipes[i]; i++) {
 		recipe_format_string(recipes[i], line, sizeof(line));
-		printf("scavtrace     %s\n", line);
-		printf("              0x%" PRIx64 " (file offset 0x%" PRIx64 "), %s in %s\n", recipes[i]->probe_address,
-		       recipes[i]->probe_offset, recipes[i]->probe_text, recipes[i]->function);
+		put("scavtrace     ", line);
+		printf("\n              0x%" PRIx64 " (file offset 0x%" PRIx64 "), %s in %s\n",
+		       recipes[i]->probe_address, recipes[i]->probe_offset, recipes[i]->probe_text,
+		       recipes[i]->function);
 	}
 	if (!recipes[1])
 		printf("              no forced line: debug.FreeOSMemory is not linked\n");
@@ -225,8 +245,9 @@ static void print_text(const struct inspection *inspection)
 	const struct recipe *recipe = inspection->recipe;
 	char line[1024];
 
-	printf("file          %s, %.1f MB, %.2f MB of it read\n", inspection->path,
-	       (double)inspection->file_bytes / 1e6, (double)inspection->bytes_read / 1e6);
+	put("file          ", inspection->path);
+	printf(", %.1f MB, %.2f MB of it read\n", (double)inspection->file_bytes / 1e6,
+	       (double)inspection->bytes_read / 1e6);
 	printf("go            %s, %u functions\n", inspection->version[0] ? inspection->version : "version unknown",
 	       gobin_function_count(inspection->gobin));
 	printf("build id      %s\n", inspection->build_id[0] ? inspection->build_id : "unknown");
@@ -234,11 +255,11 @@ static void print_text(const struct inspection *inspection)
 	printf("has           symbols %s, DWARF %s, buildinfo %s, section headers %s, pclntab section %s\n",
 	       build->symtab ? "yes" : "no", build->dwarf ? "yes" : "no", build->buildinfo ? "yes" : "no",
 	       build->sections ? "yes" : "no", build->pclntab_section ? "yes" : "no");
-	printf("built with    cgo %s, race detector %s%s%s\n", fact(build->cgo), fact(build->race),
-	       build->settings[0] ? "; " : "", build->settings);
+	printf("built with    cgo %s, race detector %s", fact(build->cgo), fact(build->race));
+	put(build->settings[0] ? "; " : "", build->settings);
 	recipe_format_string(recipe, line, sizeof(line));
-	printf("line          %s\n", line);
-	printf("probe         0x%" PRIx64 " (file offset 0x%" PRIx64 "), %s in %s\n", recipe->probe_address,
+	put("\nline          ", line);
+	printf("\nprobe         0x%" PRIx64 " (file offset 0x%" PRIx64 "), %s in %s\n", recipe->probe_address,
 	       recipe->probe_offset, recipe->probe_text, recipe->function);
 	printf("              %s\n", PROBE_REASON);
 	printf("copied        %u bytes in %u windows per cycle\n", recipe->payload_bytes, recipe->nr_windows);
@@ -263,10 +284,11 @@ static json_t *json_items(const struct inspection *inspection)
 			expr_each_leaf(recipe->pool, item_expr(item), list_leaf, &leaves);
 		}
 		json_array_append_new(
-			items, json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:b}", "format", format_name(item), "name",
-					 item_name(inspection, i)[0] ? item_name(inspection, i) : NULL, "literal",
-					 item->literal, "expression", expression[0] ? expression : NULL, "leaves",
-					 leaves.text[0] ? leaves.text : NULL, "conditional", item->guard != 0));
+			items,
+			json_pack("{s:s, s:o, s:o, s:s?, s:s?, s:b}", "format", format_name(item), "name",
+				  json_text(item_name(inspection, i)[0] ? item_name(inspection, i) : NULL), "literal",
+				  json_text(item->literal), "expression", expression[0] ? expression : NULL, "leaves",
+				  leaves.text[0] ? leaves.text : NULL, "conditional", item->guard != 0));
 	}
 	return items;
 }
@@ -278,9 +300,9 @@ static json_t *json_scavenge(const struct recipe *recipe)
 	if (!recipe)
 		return json_null();
 	recipe_format_string(recipe, line, sizeof(line));
-	return json_pack("{s:s, s:s, s:I, s:I, s:s}", "format", line, "function", recipe->function, "probe_address",
-			 (json_int_t)recipe->probe_address, "probe_file_offset", (json_int_t)recipe->probe_offset,
-			 "probe_instruction", recipe->probe_text);
+	return json_pack("{s:o, s:s, s:I, s:I, s:s}", "format", json_text(line), "function", recipe->function,
+			 "probe_address", (json_int_t)recipe->probe_address, "probe_file_offset",
+			 (json_int_t)recipe->probe_offset, "probe_instruction", recipe->probe_text);
 }
 
 /* Of this whole program, up to now. */
@@ -295,24 +317,24 @@ static int print_json(const struct inspection *inspection)
 {
 	const struct gobin_build *build = &inspection->build;
 	const struct recipe *recipe = inspection->recipe;
-	char *path = record_text_escape(inspection->path, false), line[1024];
+	char line[1024];
 	json_t *object;
 	int error;
 
 	cli_json_watch();
 	recipe_format_string(recipe, line, sizeof(line));
-	object = json_pack("{s:s, s:s?, s:I, s:s?, s:i, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:s}", "type",
-			   "inspection", "file", path, "file_bytes", (json_int_t)inspection->file_bytes, "go_version",
-			   inspection->version[0] ? inspection->version : NULL, "functions",
-			   (int)gobin_function_count(inspection->gobin), "link_mode", link_mode(build), "pie",
-			   build->pie, "dynamic", build->dynamic, "symtab", build->symtab, "dwarf", build->dwarf,
-			   "buildinfo", build->buildinfo, "section_headers", build->sections, "pclntab_section",
-			   build->pclntab_section, "cgo", fact(build->cgo), "race", fact(build->race), "settings",
-			   build->settings);
+	object = json_pack(
+		"{s:s, s:o, s:I, s:s?, s:i, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:o}", "type",
+		"inspection", "file", json_text(inspection->path), "file_bytes", (json_int_t)inspection->file_bytes,
+		"go_version", inspection->version[0] ? inspection->version : NULL, "functions",
+		(int)gobin_function_count(inspection->gobin), "link_mode", link_mode(build), "pie", build->pie,
+		"dynamic", build->dynamic, "symtab", build->symtab, "dwarf", build->dwarf, "buildinfo",
+		build->buildinfo, "section_headers", build->sections, "pclntab_section", build->pclntab_section, "cgo",
+		fact(build->cgo), "race", fact(build->race), "settings", json_text(build->settings));
 	if (object) {
 		json_object_set_new(object, "build_id",
 				    inspection->build_id[0] ? json_string(inspection->build_id) : json_null());
-		json_object_set_new(object, "format", json_string(line));
+		json_object_set_new(object, "format", json_text(line));
 		json_object_set_new(object, "function", json_string(recipe->function));
 		json_object_set_new(object, "probe_address", json_integer((json_int_t)recipe->probe_address));
 		json_object_set_new(object, "probe_file_offset", json_integer((json_int_t)recipe->probe_offset));
@@ -331,7 +353,6 @@ static int print_json(const struct inspection *inspection)
 	if (!error && json_dumpf(object, stdout, JSON_COMPACT))
 		error = -EIO;
 	json_decref(object);
-	free(path);
 	if (!error)
 		putchar('\n');
 	return error;
@@ -374,6 +395,15 @@ static void clear(struct inspection *inspection)
 	image_close(inspection->image);
 }
 
+static void failure_told(const char *path, const struct failure *failure)
+{
+	char *text = NULL;
+
+	if (asprintf(&text, "%s: %s", path, failure->text) >= 0)
+		cli_note(text, NULL);
+	free(text);
+}
+
 static int show(const struct options *options, const struct inspection *inspection)
 {
 	int error = 0;
@@ -411,7 +441,7 @@ int command_inspect(int argc, char **argv)
 	error = solve(fd, &inspection, &failure);
 	close(fd);
 	if (error)
-		fprintf(stderr, "gctap: %s: %s\n", path, failure.text);
+		failure_told(path, &failure);
 	else
 		error = show(&options, &inspection);
 	clear(&inspection);

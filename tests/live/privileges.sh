@@ -147,6 +147,7 @@ as_granted() { sed -E 's/^CAP_/+/' | tr '[:upper:]' '[:lower:]' | sort -u | past
 of_form() { needs | awk -F'|' -v form="$1" '$1 == form && $3 != "CAP_KILL" { print $3 }'; }
 
 case_readme_has_the_table() {
+	[[ -r $GCTAP_ROOT/README.md ]] || skip "the README is not here"
 	sed -n '/^<!-- privileges:begin -->$/,/^<!-- privileges:end -->$/p' "$GCTAP_ROOT/README.md" | sed '1d;$d' >readme
 	"$GCTAP" privileges >table
 	diff table readme >difference || fail "README has another table: $(head -n 3 difference)"

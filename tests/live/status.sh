@@ -163,4 +163,56 @@ case_wrong_usage() {
 	END
 }
 
+threads() { (cd "/proc/$1/task" && printf '%s\n' *) | grep -vx "$1"; }
+
+has_threads() { threads "$1" >/dev/null; }
+
+# What a file is called, and what it says of itself, is anybody's choice.
+nothing_commands_the_terminal() {
+	local file
+	for file in out err; do
+		! grep -qP '[\x00-\x08\x0b-\x1f\x7f]' "$file" || fail "$file commands the terminal: $(cat -v "$file" | head -n 3)"
+	done
+}
+
+case_names_do_not_command_the_terminal() {
+	local name=$'\e[31mspin\xff'
+	need jq
+	cp "$GO_PROGRAMS/spin" "$name"
+	"./$name" -seconds "$LASTING" >spin.out &
+	PID=$!
+	await is_running "$PID" "$name"
+	for call in 'trace -n 3' 'madvise -d 0.1' why map inspect; do
+		# shellcheck disable=SC2086 # words
+		gctap $call -p "$PID"
+		ended_with 0
+		nothing_commands_the_terminal
+	done
+	says out 'x1b\[31mspin' || fail "the name is not shown: $(head -n 1 out)"
+	gctap trace -n 3 -x "$name"
+	nothing_commands_the_terminal
+	gctap inspect "no$name"
+	nothing_commands_the_terminal
+	gctap inspect --json "$name"
+	same "name" '\xff' "$(jq -r .file out | grep -o '.xff')"
+	cp /bin/true "no$name"
+	gctap inspect "no$name"
+	ended_with 1
+	nothing_commands_the_terminal
+}
+
+# A byte that is no UTF-8, and one that begins a command of the terminal, among the settings of the build.
+case_settings_of_the_build_do_not_command_the_terminal() {
+	need jq
+	sed 's/build\t-compiler=gc/build\t-comp\x1b\xffer=gc/' "$GO_PROGRAMS/spin" >hostile
+	cmp -s "$GO_PROGRAMS/spin" hostile && skip "this Go does not write the settings of the build into the program"
+	gctap inspect hostile
+	ended_with 0
+	nothing_commands_the_terminal
+	says out 'comp.x1b.xffer=gc' || fail "no settings: $(grep built out)"
+	gctap inspect --json hostile
+	ended_with 0
+	jq -r .settings out | grep -q 'xffer=gc' || fail "no settings: $(head -c 300 out)"
+}
+
 run_cases "$@"
