@@ -15,6 +15,15 @@ as_nobody() {
 		"$GCTAP" "$@" >out 2>err </dev/null || STATUS=$?
 }
 
+# The same, where a busy processor may take longer to understand a binary than gctap allows itself.
+as_nobody_in_time() {
+	local tries
+	for ((tries = 0; tries < 5; tries++)); do
+		as_nobody "$@"
+		says err 'gave up after [0-9]+ ms' || break
+	done
+}
+
 # Copies that anybody can reach and read.
 reachable() {
 	cp "$GCTAP" "$CASE_FOLDER/gctap"
@@ -192,7 +201,7 @@ fails_without() {
 	kept=$(of_form "$form" | awk -v one="$capability" '
 		$0 != one && !($0 == "CAP_SYS_ADMIN" && (one == "CAP_BPF" || one == "CAP_PERFMON"))' | as_granted)
 	# shellcheck disable=SC2086 # words
-	as_nobody "$kept" $call
+	as_nobody_in_time "$kept" $call
 	# Kernels differ in this one: where it is not needed, all works.
 	if [[ $conditions == 6 && $STATUS == 0 ]]; then
 		info "$form: this kernel places uprobes without CAP_SYS_ADMIN"
@@ -205,7 +214,7 @@ form_needs_what_it_says() {
 	local form=$1 call stage capability conditions
 	call=$(call_of "$form")
 	# shellcheck disable=SC2086 # words
-	as_nobody "$(of_form "$form" | as_granted)" $call
+	as_nobody_in_time "$(of_form "$form" | as_granted)" $call
 	[[ $STATUS == 0 ]] || fail "$form: status $STATUS with all of it: $(cat err)"
 	while IFS='|' read -r _ stage capability conditions; do
 		# The commands are not named through /proc.
@@ -419,7 +428,8 @@ writes_only() {
 	STATUS=0
 	strace -e trace=%file,%desc,process_vm_writev,ptrace -e signal=none -o calls "$GCTAP" "$@" >out 2>err </dev/null ||
 		STATUS=$?
-	ended_with 0
+	# A comparison may have found a difference.
+	[[ $1 == compare && $STATUS == 1 ]] || ended_with 0
 	same "what 'gctap $*' writes to" "$wanted" "$(written calls | sort -u)"
 }
 
