@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,8 @@ int session_start(struct session *session, struct failure *failure)
 	session->started_boottime_ns = session_clock_ns(CLOCK_BOOTTIME);
 	for (struct process *process = session->named; process; process = process->next_named)
 		process_announce(session, process);
+	/* What solving needed for a moment, up to 20 MB, the allocator would keep for as long as we run. */
+	malloc_trim(0);
 	return session->answer;
 }
 

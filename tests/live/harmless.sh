@@ -151,4 +151,15 @@ case_the_limit_of_descriptors_of_a_command() {
 	same "limit of the command" "$before" "$(cat out)"
 }
 
+# Learning from the binary takes some megabytes for a moment, and gctap may stay for weeks.
+case_memory_that_was_needed_at_the_start_is_given_back() {
+	local own
+	start spin -seconds "$LASTING"
+	tap trace --scav --madvise -p "$PID" -o lines
+	await has_lines lines 5
+	own=$(awk '$1 == "RssAnon:" { print $2 }' "/proc/$TAP/status")
+	info "$own kB of its own"
+	((own < 6000)) || fail "gctap has kept $own kB of memory of its own"
+}
+
 run_cases "$@"
