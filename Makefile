@@ -46,6 +46,8 @@ LIVE_TESTS := $(patsubst tests/live/%.c,$(BUILD)/tests/live/%,$(sort $(wildcard 
 LIVE_PROGRAMS := $(BUILD)/tests/live/madvise_storm
 # What they preload into gctap.
 LIVE_LIBRARIES := $(BUILD)/tests/live/fault_injector.so
+# What the benchmarks measure with.
+BENCH_TOOLS := $(patsubst %,$(BUILD)/tests/bench/%,calls hit spend facts)
 SKELETONS := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
 
 # V=1 shows the commands.
@@ -100,6 +102,9 @@ $(LIVE_LIBRARIES): $(BUILD)/tests/live/%.so: tests/live/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -D_GNU_SOURCE -std=gnu17 $(WARNINGS) -O2 -g -fno-builtin -fPIC -shared $< -o $@
 
+$(filter-out %/hit,$(BENCH_TOOLS)): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(if $(filter facts,$*),-ldw) -o $@
+
 -include $(shell test -d $(BUILD) && find $(BUILD)/src $(BUILD)/tests -type f -name '*.d' 2>/dev/null)
 
 unit-tests: $(UNIT_TESTS)
@@ -135,17 +140,25 @@ coverage:
 	@scripts/setup build test fuzz
 	@scripts/coverage --write
 
-bench-overhead: all
+bench-tools: $(BENCH_TOOLS)
+
+# The set-up first: one of the tools needs a library that nothing else does.
+define prepare_bench
 	@scripts/setup build test bench
-	@scripts/bench-overhead --write
+	@$(MAKE) --no-print-directory all bench-tools
+endef
 
-bench-madvise: all $(BUILD)/tests/bench/calls
-	@scripts/setup build test
-	@scripts/bench-madvise --write
+bench:
+	$(prepare_bench)
+	@scripts/bench
 
-bench-solve: all
-	@scripts/setup build test
-	@scripts/bench-solve --write
+bench-%:
+	$(prepare_bench)
+	@scripts/$@ --write
+
+soak:
+	$(prepare_bench)
+	@scripts/bench-soak --write
 
 # The injected faults with the sanitizers as well: these see what a way out forgot to free.
 test-faults: all live-tests
@@ -182,12 +195,12 @@ help:
 	@echo 'make test-faults     each call of each function failing once, thousands of short processes'
 	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target'
 	@echo 'make coverage        lines of the readers and the emulator that unit tests and the fuzz corpus run; writes docs/coverage.md'
-	@echo 'make bench-overhead  what tracing costs the target; writes docs/benchmarks.md'
-	@echo 'make bench-solve     how long a binary takes to be understood; writes docs/benchmarks.md'
-	@echo 'make bench-madvise   what the accounting of madvise calls costs, also others; writes docs/benchmarks.md'
+	@echo 'make bench           all benchmarks, ten minutes on a quiet machine; writes docs/benchmarks.md and its drawings'
+	@echo 'make bench-PART      one of them: overhead hit start tax solve many drops heap'
+	@echo 'make soak            a real server, traced for SOAK_SECONDS=3600; writes docs/benchmarks.md'
 	@echo 'make test-vm         other kernels in qemu; writes docs/kernels.md'
 	@echo 'make lint            clang-format, clang-tidy, cppcheck'
 	@echo 'make install         PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all unit-tests live-tests demo test test-faults test-go test-corpus fuzz coverage bench-overhead bench-solve bench-madvise test-vm lint install clean help
+.PHONY: all unit-tests live-tests demo test test-faults test-go test-corpus fuzz coverage bench bench-tools soak test-vm lint install clean help
