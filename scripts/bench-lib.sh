@@ -43,7 +43,7 @@ bench_main() {
 	DATA=$GCTAP_ROOT/build/bench/$section
 	rm -rf -- "$DATA"
 	mkdir -p "$DATA"
-	LOAD=$(cut -d' ' -f1 /proc/loadavg)
+	LOAD=${BENCH_LOAD:-$(cut -d' ' -f1 /proc/loadavg)}
 	scratch_make
 	trap bench_clean_up EXIT
 	measure
@@ -155,7 +155,8 @@ three() {
 # ---- Targets ---------------------------------------------------------------------------------------
 
 # target WHAT WANTED MEASURED CONDITION : a row of the table of targets; the condition is awk's, over x,
-# which is MEASURED (a number, or ? when it is unknown); REASON says why one is missed, where that is known.
+# which is MEASURED (a number, or ? when it is unknown). One that is missed says REASON, what is known of why; or
+# that the machine was busy before, which explains all and nothing.
 target() {
 	local verdict
 	if [[ $3 =~ ^-?[0-9.]+$ ]]; then
@@ -163,9 +164,14 @@ target() {
 	else
 		verdict=unknown
 	fi
-	[[ $verdict != '**missed**' || -z ${REASON:-} ]] || verdict+=": $REASON"
+	if [[ $verdict == '**missed**' ]]; then
+		verdict+=${REASON:+: $REASON}
+		! busy || verdict+=" (the machine was busy)"
+	fi
 	printf '| %s | %s | %s | %s |\n' "$1" "$2" "$3" "$verdict" >>"$DATA/targets"
 }
+
+busy() { awk -v load="$LOAD" -v cores="$(nproc)" 'BEGIN { exit !(load > cores / 2) }'; }
 
 show_targets() {
 	[[ -s $DATA/targets ]] || return 0
