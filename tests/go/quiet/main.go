@@ -38,5 +38,5 @@ func main() {
 	<-ended
 	var stats debug.GCStats
 	debug.ReadGCStats(&stats)
-	fmt.Printf("NumGC=%d\n", stats.NumGC)
+	fmt.Printf("pid=%d NumGC=%d\n", os.Getpid(), stats.NumGC)
 }
