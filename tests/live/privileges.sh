@@ -151,7 +151,11 @@ needs() {
 }
 
 # As setpriv has them: "+bpf,+perfmon"; "none" for none.
-as_granted() { sed -E 's/^CAP_/+/' | tr '[:upper:]' '[:lower:]' | sort -u | paste -sd , | sed 's/^$/none/'; }
+as_granted() {
+	local list
+	list=$(sed -E 's/^CAP_/+/' | tr '[:upper:]' '[:lower:]' | sort -u | paste -sd ,)
+	echo "${list:-none}"
+}
 
 of_form() { needs | awk -F'|' -v form="$1" '$1 == form && $3 != "CAP_KILL" { print $3 }'; }
 
