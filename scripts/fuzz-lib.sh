@@ -52,7 +52,7 @@ compile() {
 # link FLAGS OBJECT PROGRAM
 link() {
 	local name=${3##*/} flags libraries wraps
-	read -ra libraries < <(pkg-config --libs capstone jansson libbpf libcap)
+	read -ra libraries < <(pkg-config --libs capstone jansson libbpf libcap libdw)
 	mapfile -t wraps < <(wraps "${name%_fuzz}")
 	read -ra flags <<<"$1"
 	clang "${flags[@]}" "${wraps[@]}" "$2" "$BUILD/gctap.a" "${libraries[@]}" -lelf -lz -lm -o "$3"

@@ -347,7 +347,7 @@ static bool all_equal(const struct results *results)
 
 static int report(struct run *run)
 {
-	struct results results = { NULL };
+	struct results results = { 0 };
 	int error = 0;
 
 	trace_reader_end(run->reader);

@@ -100,8 +100,11 @@ static void check_spans(const struct heap_snapshot *snapshot)
 static void check_runs(const struct heap_snapshot *snapshot)
 {
 	const struct heap_bytes *bytes = &snapshot->bytes;
-	const uint64_t expected[HEAP_PAGE_KINDS] = { bytes->in_use,  bytes->manual, bytes->reserved,
-						     bytes->padding, bytes->free,   bytes->scavenged };
+	const uint64_t expected[HEAP_PAGE_KINDS] = {
+		[HEAP_PAGE_IN_USE] = bytes->in_use,	[HEAP_PAGE_STACK] = bytes->manual,
+		[HEAP_PAGE_RESERVED] = bytes->reserved, [HEAP_PAGE_PADDING] = bytes->padding,
+		[HEAP_PAGE_FREE] = bytes->free,		[HEAP_PAGE_SCAVENGED] = bytes->scavenged,
+	};
 	uint64_t got[HEAP_PAGE_KINDS] = { 0 }, next = 0;
 	struct heap_cursor cursor = { 0 };
 	struct heap_run run;
@@ -110,7 +113,7 @@ static void check_runs(const struct heap_snapshot *snapshot)
 	while (heap_next_run(snapshot, &cursor, &run)) {
 		require(run.address >= next && run.pages);
 		next = run.address + run.pages * HEAP_PAGE_BYTES;
-		got[run.kind] += run.pages * HEAP_PAGE_BYTES;
+		got[run.kind == HEAP_PAGE_COLLECTOR ? HEAP_PAGE_STACK : run.kind] += run.pages * HEAP_PAGE_BYTES;
 		spans += run.span != NULL;
 	}
 	require(spans == snapshot->nr_spans);
