@@ -2,6 +2,7 @@
 #include "gctap/target_maps.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -400,10 +401,53 @@ static uint64_t stack_limit(pid_t pid)
 	return bytes;
 }
 
+/* ---- smaps ------------------------------------------------------------------------------------ */
+
+/*
+ * The kernel writes mapping after mapping into a buffer of 4 KiB and gives up the one that does not fit, to walk
+ * its pages once more in the next read. It begins no further one when there is as much as was asked for: asked for
+ * little, it walks each mapping once.
+ */
+#define SMAPS_READ 1024u
+
+static ssize_t smaps_read(void *cookie, char *buffer, size_t size)
+{
+	return read(*(int *)cookie, buffer, size < SMAPS_READ ? size : SMAPS_READ);
+}
+
+static int smaps_close(void *cookie)
+{
+	int fd = *(int *)cookie;
+
+	free(cookie);
+	return close(fd);
+}
+
+static FILE *smaps_file(pid_t pid)
+{
+	static const cookie_io_functions_t functions = { .read = smaps_read, .close = smaps_close };
+	int *cookie = malloc(sizeof(*cookie));
+	FILE *file = NULL;
+	char path[64];
+
+	if (!cookie)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	*cookie = open(path, O_RDONLY | O_CLOEXEC);
+	if (*cookie >= 0) {
+		file = fopencookie(cookie, "r", functions);
+		if (!file)
+			close(*cookie);
+	}
+	if (!file)
+		free(cookie);
+	return file;
+}
+
 int target_maps_read(const struct target *target, enum target_maps_detail detail, struct target_maps **out)
 {
 	struct mapping_facts facts = { target->exe, target->exe_path, stack_limit(target->pid) };
-	FILE *file = process_file(target->pid, detail == TARGET_MAPS_MEMORY ? "smaps" : "maps");
+	FILE *file = detail == TARGET_MAPS_MEMORY ? smaps_file(target->pid) : process_file(target->pid, "maps");
 	struct target_maps *maps = NULL;
 	int error;
 

@@ -120,22 +120,70 @@ static enum ledger_class heap_class(const struct heap_run *run)
 	}
 }
 
+/* The heap's runs and those of the page tables, side by side: a question to the kernel for each span would be slow. */
+struct heap_walk {
+	const struct heap_snapshot *heap;
+	struct heap_cursor cursor;
+	struct heap_run run;
+	struct walk walk; /* of the run */
+	const struct memory_observer *observer;
+	memory_heap_callback callback;
+	void *context;
+};
+
+static bool begin_run(struct heap_walk *walk)
+{
+	/* The zero page is in no Rss; the huge one shows as a page of a file. */
+	walk->walk = (struct walk){ .observer = walk->observer, .not_resident = PAGES_ZERO | PAGES_FILE };
+	if (!heap_next_run(walk->heap, &walk->cursor, &walk->run))
+		return false;
+	walk->walk.run = (struct memory_run){ .class = heap_class(&walk->run), .heap = &walk->run };
+	return true;
+}
+
+static int take_heap_pages(const struct pages_run *pages, void *context)
+{
+	struct heap_walk *walk = context;
+	struct pages_run part = *pages;
+	int error = 0;
+
+	while (!error && part.start < pages->end) {
+		uint64_t run_end = walk->run.address + walk->run.pages * HEAP_PAGE_BYTES;
+
+		part.end = pages->end < run_end ? pages->end : run_end;
+		error = take_pages(&part, &walk->walk);
+		part.start = part.end;
+		if (part.end < run_end)
+			break;
+		walk->callback(&walk->run, walk->walk.resident, walk->walk.huge, walk->context);
+		if (!begin_run(walk))
+			break;
+	}
+	return error;
+}
+
+/* The end of the chunks that follow each other from this one on. */
+static size_t stretch_end(const struct heap_snapshot *heap, size_t chunk)
+{
+	while (chunk + 1 < heap->nr_chunks &&
+	       heap->chunks[chunk + 1].address == heap->chunks[chunk].address + HEAP_CHUNK_BYTES)
+		chunk++;
+	return chunk + 1;
+}
+
 int memory_walk_heap(const struct heap_snapshot *heap, int pagemap, memory_heap_callback callback, void *context,
 		     const struct memory_observer *observer)
 {
-	struct heap_cursor cursor = { 0 };
-	struct heap_run run;
+	struct heap_walk walk = { .heap = heap, .observer = observer, .callback = callback, .context = context };
 	int error = 0;
 
-	while (!error && heap_next_run(heap, &cursor, &run)) {
-		/* The zero page is in no Rss; the huge one shows as a page of a file. */
-		struct walk walk = { .observer = observer,
-				     .run = { .class = heap_class(&run), .heap = &run },
-				     .not_resident = PAGES_ZERO | PAGES_FILE };
-
-		error = target_pages_each(pagemap, run.address, run.address + run.pages * HEAP_PAGE_BYTES, DISTINGUISH,
-					  take_pages, &walk);
-		callback(&run, walk.resident, walk.huge, context);
+	if (!begin_run(&walk))
+		return 0;
+	for (size_t first = 0, end; !error && first < heap->nr_chunks; first = end) {
+		end = stretch_end(heap, first);
+		error = target_pages_each(pagemap, heap->chunks[first].address,
+					  heap->chunks[end - 1].address + HEAP_CHUNK_BYTES, DISTINGUISH,
+					  take_heap_pages, &walk);
 	}
 	return error;
 }
