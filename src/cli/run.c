@@ -260,16 +260,16 @@ static int first_poll_ms(const struct run *run)
 	return now_ns() - run->start_ns < 1000000000u ? FIRST_POLL_MS : POLL_MS;
 }
 
+/* What has come is written before anything is detached: the kernel takes a tenth of a second for that. */
 static int loop(struct run *run)
 {
-	int error = 0;
+	int error = flush(run);
 
 	run->start_ns = now_ns();
 	while (!run->done && !error) {
-		error = flush(run);
-		if (error)
-			break;
 		error = session_poll(run->session, session_cycles(run->session) ? POLL_MS : first_poll_ms(run));
+		if (!error)
+			error = flush(run);
 		take_signal(run);
 		check_end(run);
 	}
