@@ -154,6 +154,8 @@ int recipe_render(const struct recipe *recipe, const struct recipe_values *value
 
 /* The formatters of the runtime, on their own: text of one number. Returns the length. */
 int recipe_format_number(enum recipe_format format, unsigned decimals, uint64_t value, char *text, size_t size);
+/* The same for a text that is there as it is. */
+int recipe_format_literal(const char *literal, char *text, size_t size);
 
 /* "gc %u @%.3fs ..." for people. */
 void recipe_format_string(const struct recipe *recipe, char *text, size_t size);

@@ -9,20 +9,35 @@
 
 #include "gctap/recipe.h"
 
+/* As snprintf with "%s" does, in a fraction of its time: a busy program has ten thousand lines a second. */
+static int put(const char *from, size_t length, char *text, size_t size)
+{
+	size_t room = size ? size - 1 : 0, count = length < room ? length : room;
+
+	memcpy(text, from, count);
+	if (size)
+		text[count] = '\0';
+	return (int)length;
+}
+
+int recipe_format_literal(const char *literal, char *text, size_t size)
+{
+	return put(literal, strlen(literal), text, size);
+}
+
 /* At least one digit before the point: (5, 3) is "0.005". */
 static int itoa_div(uint64_t value, unsigned decimals, char *text, size_t size)
 {
 	char digits[80];
-	size_t at = sizeof(digits) - 1;
+	size_t at = sizeof(digits);
 
-	digits[at] = '\0';
 	for (unsigned i = 0; value || i <= decimals; i++) {
 		if (decimals && i == decimals)
 			digits[--at] = '.';
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
 	}
-	return snprintf(text, size, "%s", digits + at);
+	return put(digits + at, sizeof(digits) - at, text, size);
 }
 
 static int milliseconds(uint64_t ns, char *text, size_t size)
@@ -33,7 +48,7 @@ static int milliseconds(uint64_t ns, char *text, size_t size)
 	if (ns >= 10000000)
 		return itoa_div(ns / 1000000, 0, text, size);
 	if (!x)
-		return snprintf(text, size, "0");
+		return put("0", 1, text, size);
 	/* Two significant digits. */
 	for (; x >= 100; x /= 10)
 		decimals--;
@@ -43,7 +58,7 @@ static int milliseconds(uint64_t ns, char *text, size_t size)
 int recipe_format_number(enum recipe_format format, unsigned decimals, uint64_t value, char *text, size_t size)
 {
 	switch (format) {
-	case RECIPE_UNSIGNED: return snprintf(text, size, "%" PRIu64, value);
+	case RECIPE_UNSIGNED: return itoa_div(value, 0, text, size);
 	case RECIPE_SIGNED: return snprintf(text, size, "%" PRId64, (int64_t)value);
 	case RECIPE_DECIMAL: return itoa_div(value, decimals < 40 ? decimals : 40, text, size);
 	case RECIPE_MILLISECONDS: return milliseconds(value, text, size);

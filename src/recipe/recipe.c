@@ -197,6 +197,20 @@ struct payload {
 	uint32_t length, windows_read;
 };
 
+/* A length that the compiler knows is a load, and no call. */
+static uint64_t little_endian(const uint8_t *bytes, size_t size)
+{
+	uint64_t value = 0;
+
+	switch (size) {
+	case 8: memcpy(&value, bytes, 8); break;
+	case 4: memcpy(&value, bytes, 4); break;
+	case 1: value = *bytes; break;
+	default: memcpy(&value, bytes, size);
+	}
+	return value;
+}
+
 static bool read_payload(expr_id id, const struct expr_node *leaf, void *context, uint64_t *value)
 {
 	const struct payload *payload = context;
@@ -206,8 +220,7 @@ static bool read_payload(expr_id id, const struct expr_node *leaf, void *context
 	if (place->window == LEAF_NOWHERE || !(payload->windows_read >> place->window & 1) ||
 	    place->offset + place->size > payload->length)
 		return false;
-	*value = 0;
-	memcpy(value, payload->bytes + place->offset, place->size);
+	*value = little_endian(payload->bytes + place->offset, place->size);
 	return true;
 }
 
@@ -234,9 +247,9 @@ int recipe_render(const struct recipe *recipe, const struct recipe_values *value
 		if (used + 1 >= size)
 			break;
 		if (item->format == RECIPE_LITERAL)
-			length = snprintf(line + used, size - used, "%s", item->literal);
+			length = recipe_format_literal(item->literal, line + used, size - used);
 		else if (!value->known)
-			length = snprintf(line + used, size - used, "?");
+			length = recipe_format_literal("?", line + used, size - used);
 		else
 			length = recipe_format_number(item->format, item->decimals, value->value, line + used,
 						      size - used);
