@@ -17,7 +17,7 @@
 #include "gctap/probe.h"
 #include "privilege.h"
 
-#define POLL_MS	       50	    /* the kernel side wakes us only under load: look this often */
+#define POLL_MS	       80	    /* the kernel side wakes us only under load: look this often */
 #define FIRST_POLL_MS  5	    /* until the first line is out, which somebody waits for */
 #define CHILD_GRACE_NS 10000000000u /* from SIGTERM to giving up on a command that does not end */
 
