@@ -15,10 +15,10 @@ struct shape {
 	const char *what;
 	const struct shape *inside;   /* of an object, or of the objects of an array; the last has no name */
 	const char *(*key)(unsigned); /* names of a map */
+	const char *items;	      /* of an array of plain values */
 	unsigned nr_keys;
-	const char *items; /* of an array of plain values */
-	bool null;	   /* may be unknown, or not apply */
-	bool optional;	   /* may be left out */
+	bool null;     /* may be unknown, or not apply */
+	bool optional; /* may be left out */
 };
 
 #define COUNT(key, text)                                                                                               \
