@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -173,6 +174,20 @@ static void sample(struct inquiry *inquiry)
 	trend_add(&inquiry->trends.released, at, (double)ledger->heap.counters.released);
 }
 
+/* For somebody who waits at a terminal; the line goes when there is a result. */
+static void show_progress(const struct inquiry *inquiry, double seconds)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\rgctap: watched %.0f of %.0f s, %" PRIu64 " collections; Ctrl-C ends ",
+			since(inquiry, now_ns()), seconds, inquiry->trends.cycles);
+}
+
+static void end_progress(void)
+{
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+}
+
 /* Until the time is over, the process has ended, or Ctrl-C. */
 static int watch_loop(const struct options *options, struct inquiry *inquiry, const struct ledger_source *source,
 		      struct session *session, int signals, struct failure *failure)
@@ -187,6 +202,7 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 		if (now_ns() >= next) {
 			error = ledger_take(source, &inquiry->ledger, failure);
 			sample(inquiry);
+			show_progress(inquiry, options->watch);
 			next = now_ns() + step;
 		}
 		if (!error)
@@ -194,6 +210,7 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 		if (error && !failure->text[0])
 			failure_set(failure, error, "cannot go on watching: %s", strerror(-error));
 	}
+	end_progress();
 	inquiry->trends.seconds = since(inquiry, now_ns());
 	return error;
 }

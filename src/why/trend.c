@@ -370,10 +370,11 @@ static void judge_steady(struct bench *bench, const struct trends *trends)
 	verdict->name = "no_heap_leak";
 	verdict->bytes = (uint64_t)line.last;
 	say(verdict,
-	    "No leak of objects: after each of %zu collections in %.0f s about %.1f MB were alive (%+.2f MB a minute, "
-	    "99 %% sure: %.2f to %.2f).",
-	    line.count, line.seconds, line.last / MIB, line.slope * 60 / MIB, line.low * 60 / MIB,
-	    line.high * 60 / MIB);
+	    "No leak of objects: about %.1f MB were alive after each collection in %.0f s, %+.2f MB a minute (99 %% "
+	    "sure: "
+	    "%.2f to %.2f), over %zu samples.",
+	    line.last / MIB, line.seconds, line.slope * 60 / MIB, line.low * 60 / MIB, line.high * 60 / MIB,
+	    line.count);
 }
 
 unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDICTS_MAX], unsigned count)
