@@ -247,6 +247,9 @@ case_madv_free_frees_nothing_at_once() {
 	freed=$(summary released_freed_bytes sums.json)
 	lazy=$(jq -s '[.[] | select(.type == "madvise_summary" and .period == "interval").lazy_free_bytes] | max' sums.json)
 	off=$((asked / 100 + $(summary freed_error_bytes sums.json)))
+	# From Linux 6.12 on, a huge page of which a part is given back is split, and of its pages those are freed that hold
+	# zeros only: behind the end of the buffer, and in front of it.
+	[[ $(cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null) != "[always]"* ]] || off=$((off + (4 << 20)))
 	info "asked $asked, freed $freed, which may be off by $off, LazyFree $lazy"
 	((freed < off && freed > -off)) || fail "freed $freed of $asked, which may be off by $off"
 	# The kernel takes of it what it needs for others, and the rest of a batch that it marks at a time is late.
@@ -257,8 +260,16 @@ case_madv_free_frees_nothing_at_once() {
 
 resident_kilobytes() { awk '/^VmRSS:/ { print $2 }' "/proc/$TAP/status" 2>/dev/null || true; }
 
+# counted WHAT EXPECTED GOT FILE : all, but for those that the kernel itself left out, of which it keeps count.
+counted() {
+	local missed
+	missed=$(total madvise_runs_missed "$4")
+	((missed == 0)) || info "the kernel left out $missed runs of the program"
+	(($3 <= $2 && $2 - $3 <= missed)) || fail "$1: expected $2, got $3; the kernel left out $missed runs"
+}
+
 case_a_storm_is_counted_exactly_in_constant_memory() {
-	local calls=$((500000 / PATIENCE))
+	local calls=$((500000 / PATIENCE)) advice cause seen bytes
 	storm_built
 	need jq
 	hold "$STORM" -w -t 2 4=$calls
@@ -271,7 +282,10 @@ case_a_storm_is_counted_exactly_in_constant_memory() {
 	done
 	await_end "$TAP"
 	ended_with 0
-	same "calls and bytes" "MADV_DONTNEED not_go $((2 * calls)) $((2 * calls * 4096))" "$(totals_of sums.json)"
+	read -r advice cause seen bytes <<<"$(totals_of sums.json)"
+	same "advice and cause" "MADV_DONTNEED not_go" "$advice $cause"
+	counted "calls" $((2 * calls)) "$seen" sums.json
+	same "bytes" $((seen * 4096)) "$bytes"
 	same "calls in no sum" 0 "$(total madvise_calls_lost sums.json)"
 	# Not the first ones: reading /proc and the maps for the first time takes some memory.
 	info "$(grep calls_per_second program.out), VmRSS $(sort -n resident | sed -n '1p;$p' | paste -sd -) kB"
@@ -290,8 +304,8 @@ case_events_in_a_small_buffer_are_lines_or_counted() {
 	dropped=$(total madvise_events_dropped events.json)
 	info "$lines lines, $dropped dropped"
 	((lines > 0 && dropped > 0)) || fail "$lines lines, $dropped dropped"
-	same "lines and dropped" 100000 $((lines + dropped))
-	same "calls in the sums" 100000 "$(total madvise_calls events.json)"
+	counted "lines and dropped" 100000 $((lines + dropped)) events.json
+	counted "calls in the sums" 100000 "$(total madvise_calls events.json)" events.json
 	says err "$dropped madvise calls were not shown singly" || fail "$(cat err)"
 }
 
