@@ -56,6 +56,7 @@ struct record {
 	const char *text;   /* the runtime's own rendering, where this record has one (no newline), else NULL */
 	uint64_t wall_ns;   /* CLOCK_REALTIME of the event, for -T */
 	const char *origin; /* "[pid comm]" where several processes are traced, else NULL */
+	size_t next;	    /* the field behind the one that was set last; the setters look there first */
 };
 
 /* All types, in the order of the schema; NULL-terminated. */

@@ -12,55 +12,32 @@ void record_clear(struct record *record, const struct record_type *type)
 	record->type = type;
 }
 
-static int find_field(const struct record_type *type, const char *name)
+/* Begins with @first: fields are mostly set in the order of the type. */
+static int find_field(const struct record_type *type, const char *name, size_t first)
 {
-	for (size_t i = 0; i < type->nr_fields; i++) {
+	for (size_t i = first; i < type->nr_fields; i++)
 		if (strcmp(type->fields[i].name, name) == 0)
 			return (int)i;
-	}
+	for (size_t i = 0; i < first && i < type->nr_fields; i++)
+		if (strcmp(type->fields[i].name, name) == 0)
+			return (int)i;
 	return -1;
-}
-
-/* Names are mostly literals, and the same ones for each record: where one was the last time, it is tried first. */
-static struct {
-	const struct record_type *type;
-	const char *name;
-	int index;
-} remembered[256];
-
-static size_t place_of(const struct record_type *type, const char *name)
-{
-	uintptr_t hash = (uintptr_t)name ^ (uintptr_t)type >> 4;
-
-	return (hash ^ hash >> 8) % (sizeof(remembered) / sizeof(*remembered));
 }
 
 int record_field_index(const struct record_type *type, const char *name)
 {
-	size_t place = place_of(type, name);
-	int index;
-
-	/* The same address may hold another text by now. */
-	if (remembered[place].type == type && remembered[place].name == name &&
-	    strcmp(type->fields[remembered[place].index].name, name) == 0)
-		return remembered[place].index;
-	index = find_field(type, name);
-	if (index >= 0) {
-		remembered[place].type = type;
-		remembered[place].name = name;
-		remembered[place].index = index;
-	}
-	return index;
+	return find_field(type, name, 0);
 }
 
 static struct value *value_of(struct record *record, const char *field, enum value_type type)
 {
-	int index = record_field_index(record->type, field);
+	int index = find_field(record->type, field, record->next);
 
 	if (index < 0 || record->type->fields[index].type != type) {
 		fprintf(stderr, "gctap: bug: record %s has no field %s of this type\n", record->type->name, field);
 		abort();
 	}
+	record->next = (size_t)index + 1;
 	return &record->values[index];
 }
 
