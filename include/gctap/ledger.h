@@ -35,7 +35,8 @@ enum ledger_class {
 	LEDGER_THREADS,	  /* stacks of threads */
 	LEDGER_C_HEAP,	  /* malloc: brk and arenas */
 	LEDGER_SHARED,	  /* shared memory, memfd, devices */
-	LEDGER_OTHER,	  /* anonymous memory that nothing tells the owner of: mmap of C or of the program, runtime tables */
+	LEDGER_OTHER, /* anonymous memory that nothing tells the owner of: mmap of C or of the program, runtime tables
+		       */
 	LEDGER_REMAINDER, /* what the kernel counts and no page was found for; negative: found, and not counted */
 	LEDGER_CLASSES,
 };
@@ -45,9 +46,9 @@ const char *ledger_class_name(enum ledger_class class);
 const char *ledger_class_phrase(enum ledger_class class);
 
 struct ledger {
-	int64_t bytes[LEDGER_CLASSES];	   /* resident; add up to rss */
-	uint64_t rss;			   /* smaps, summed over the mappings */
-	uint64_t moved;			   /* by how much Rss changed while the ledger was taken */
+	int64_t bytes[LEDGER_CLASSES]; /* resident; add up to rss */
+	uint64_t rss;		       /* smaps, summed over the mappings */
+	uint64_t moved; /* by how much Rss changed while the ledger was taken, by the kernel's counters (statm) */
 	uint64_t swapped, lazy_free, huge; /* of all mappings; VALUE_UNKNOWN where the kernel does not say */
 	uint64_t released_huge;		   /* of LEDGER_RELEASED, in huge pages */
 	uint64_t heap_huge;		   /* of all heap pages, in huge pages */
@@ -64,8 +65,7 @@ struct ledger {
 };
 
 /*
- * @heap NULL: the runtime's side could not be opened, for the reason in @why; the ledger is coarser then. @counted:
- * what the sum of the heap's classes should come from when it is (HeapInuse and so on are not split). The caller
+ * @heap NULL: the runtime's side could not be opened, for the reason in @why; the ledger is coarser then. The caller
  * zeroes @ledger first and hands it in as often as he likes. -ESRCH: the process has ended; -EACCES.
  */
 struct ledger_source {

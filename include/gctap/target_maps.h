@@ -179,16 +179,7 @@ const char *mapping_kind_name(enum mapping_kind kind);
 /* "heap", "heap index" ...; "" for MAPPING_GO_OTHER. */
 const char *mapping_go_name_text(enum mapping_go_name name);
 
-/* Three answers of the kernel to the same question, and how far the process moved between them. */
-struct target_rss_sums {
-	uint64_t mappings;		    /* Rss over smaps */
-	uint64_t rollup;		    /* smaps_rollup, read after it */
-	uint64_t statm_before, statm_after; /* statm: counters, approximate from Linux 6.2 to 6.16 (a part per CPU) */
-};
-/* As target_maps_read() with TARGET_MAPS_MEMORY, between two readings of statm. */
-int target_maps_read_sums(const struct target *target, struct target_maps **out, struct target_rss_sums *sums);
-
-/* /proc/PID/statm in bytes. */
+/* /proc/PID/statm in bytes: counters, approximate from Linux 6.2 to 6.16 (a part per CPU). */
 struct target_statm {
 	uint64_t size, resident, shared; /* shared: file pages and shmem */
 };

@@ -498,26 +498,3 @@ int target_statm(pid_t pid, struct target_statm *statm)
 	fclose(file);
 	return error;
 }
-
-int target_maps_read_sums(const struct target *target, struct target_maps **out, struct target_rss_sums *sums)
-{
-	struct target_statm before, after;
-	struct target_rollup rollup;
-	int error = target_statm(target->pid, &before);
-
-	if (error)
-		return error;
-	error = target_maps_read(target, TARGET_MAPS_MEMORY, out);
-	if (error)
-		return error;
-	error = target_rollup(target->pid, &rollup);
-	if (!error)
-		error = target_statm(target->pid, &after);
-	if (error) {
-		target_maps_free(*out);
-		*out = NULL;
-		return error;
-	}
-	*sums = (struct target_rss_sums){ (*out)->total.rss, rollup.rss, before.resident, after.resident };
-	return 0;
-}

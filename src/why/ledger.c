@@ -196,22 +196,28 @@ static int add_pages(struct ledger *ledger, const struct target_maps *maps, int 
 
 static int attempt(const struct ledger_source *source, struct ledger *ledger)
 {
-	struct target_rss_sums sums;
-	struct target_maps *maps;
+	struct target_statm before, after;
+	struct target_maps *maps = NULL;
 	uint64_t begun = now_ns();
 	int error, pagemap = target_pagemap_open(source->target->pid);
 
 	if (pagemap < 0)
 		return pagemap;
 	start(ledger, source);
+	error = target_statm(source->target->pid, &before);
 	read_heap(ledger, source);
-	error = target_maps_read_sums(source->target, &maps, &sums);
+	if (!error)
+		error = target_maps_read(source->target, TARGET_MAPS_MEMORY, &maps);
 	if (!error) {
 		ledger->cgo_or_unknown |= maps_show_c(maps);
 		error = add_pages(ledger, maps, pagemap, source->observer);
-		ledger->moved = sums.mappings > sums.rollup ? sums.mappings - sums.rollup : sums.rollup - sums.mappings;
 		target_maps_free(maps);
 	}
+	if (!error)
+		error = target_statm(source->target->pid, &after);
+	if (!error)
+		ledger->moved = after.resident > before.resident ? after.resident - before.resident
+								 : before.resident - after.resident;
 	close(pagemap);
 	ledger->nanoseconds = now_ns() - begun;
 	return error;
