@@ -176,7 +176,7 @@ struct heap_span_use {
 void heap_span_use(const struct heap_snapshot *snapshot, const struct heap_span *span, struct heap_span_use *use);
 
 enum heap_page {
-	HEAP_PAGE_IN_USE,    /* these two: of a span */
+	HEAP_PAGE_IN_USE,    /* these three: of a span */
 	HEAP_PAGE_STACK,     /* a manual span of goroutine stacks */
 	HEAP_PAGE_COLLECTOR, /* any other manual span */
 	HEAP_PAGE_RESERVED,  /* as in struct heap_bytes */

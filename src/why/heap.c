@@ -312,7 +312,7 @@ static int try_layouts(struct heap *heap, const struct heap_layout *layouts, siz
 
 static int find_layout(struct heap *heap, struct failure *failure)
 {
-	struct failure reason = { "" };
+	struct failure reason = { "" }, no_dwarf = { "" };
 	int error;
 
 	for (size_t i = 0; i < heap_layouts_count; i++) {
@@ -321,7 +321,7 @@ static int find_layout(struct heap *heap, struct failure *failure)
 			return use_layout(heap, &heap_layouts[i], failure);
 		}
 	}
-	if (!use_dwarf(heap, &reason))
+	if (!use_dwarf(heap, &no_dwarf))
 		return 0;
 	error = try_layouts(heap, heap_layouts_found, heap_layouts_found_count, true, &reason);
 	if (error && error != -ESRCH && error != -EPERM)
