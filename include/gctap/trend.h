@@ -48,10 +48,12 @@ struct trends {
 	struct refault_totals refault; /* when refault_watched: what came back of what was given back */
 	bool refault_watched;
 	uint64_t cycles;
-	uint64_t gc_cpu_ns;	      /* that these took, of all processors */
-	uint64_t processors;	      /* GOMAXPROCS at the last; 0: not known */
-	unsigned samples, near_limit; /* looks; at how many of them the memory limit was near */
-	double seconds;		      /* watched */
+	uint64_t gc_cpu_ns;   /* that these took, of all processors; VALUE_UNKNOWN when it is of any */
+	uint64_t processors;  /* GOMAXPROCS at the last; 0: not known */
+	unsigned samples;     /* looks at the memory */
+	unsigned limit_known; /* at how many the runtime's limit, and what it holds against it, could be read */
+	unsigned near_limit;  /* at how many of these the limit was near */
+	double seconds;	      /* watched */
 };
 
 /* Adds to @count verdicts, and returns how many there are then. Leaks come first. */

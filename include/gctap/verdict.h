@@ -30,6 +30,8 @@ struct verdict {
 	bool leak;	    /* says that something grows without bound */
 };
 
+/* Whether the next can be told of this look. */
+bool verdict_limit_known(const struct ledger *ledger);
 /* What the runtime has mapped is near its memory limit, if it has one: allocations give back first, and collect. */
 bool verdict_near_limit(const struct ledger *ledger);
 

@@ -49,7 +49,7 @@ struct inquiry {
 static const struct argp_option argp_options[] = {
 	{ "pid", 'p', "PID", 0, "the process", 0 },
 	{ "watch", KEY_WATCH, "SECONDS", 0,
-	  "watch for that time and say what grows: each collection, and the pages now and then (two probes)", 0 },
+	  "watch for that time and say what grows: each collection, and the pages now and then (one probe)", 0 },
 	{ "refault", KEY_REFAULT, NULL, 0,
 	  "with --watch, also how much of what is given back is soon in use again (sees the madvise calls)", 0 },
 	{ "json", KEY_JSON, NULL, 0, "as one JSON object", 0 },
@@ -117,9 +117,12 @@ static void add_time(struct trends *trends, const struct record *record)
 					     "cpu_mark_term_ns" };
 	const struct value *processors = field(record, "processors");
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-		if (field(record, parts[i])->known)
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		if (!field(record, parts[i])->known)
+			trends->gc_cpu_ns = VALUE_UNKNOWN;
+		else if (trends->gc_cpu_ns != VALUE_UNKNOWN)
 			trends->gc_cpu_ns += field(record, parts[i])->u;
+	}
 	if (processors->known)
 		trends->processors = processors->u;
 }
@@ -135,6 +138,7 @@ static void take_cycle(struct inquiry *inquiry, const struct record *record)
 		trend_add(&inquiry->trends.live, since(inquiry, time->u), (double)marked->u);
 }
 
+/* All of its numbers are always known (madvise_describe_refault). */
 static void take_refault(struct trends *trends, const struct record *record)
 {
 	trends->refault_watched = true;
@@ -163,8 +167,8 @@ static void sample(struct inquiry *inquiry)
 	double at = since(inquiry, now_ns());
 
 	inquiry->trends.samples++;
+	inquiry->trends.limit_known += verdict_limit_known(ledger);
 	inquiry->trends.near_limit += verdict_near_limit(ledger);
-
 	trend_add(&inquiry->trends.rss, at, (double)ledger->rss);
 	/* A look that did not find the heap may have taken it for somebody else's memory. */
 	if (!ledger->by_pages)
@@ -201,7 +205,8 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 	while (!error && now_ns() < end && session_live(session) && !cli_signal_taken(signals, NULL)) {
 		if (now_ns() >= next) {
 			error = ledger_take(source, &inquiry->ledger, failure);
-			sample(inquiry);
+			if (!error)
+				sample(inquiry);
 			show_progress(inquiry, options->watch);
 			next = now_ns() + step;
 		}
@@ -250,8 +255,11 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 	inquiry->begun_ns = now_ns();
 	if (!error)
 		error = watch_loop(options, inquiry, source, session, signals, failure);
-	if (!error)
-		session_finish(session);
+	if (!error) {
+		error = session_finish(session);
+		if (error && !failure->text[0])
+			failure_set(failure, error, "cannot tell all: %s", strerror(-error));
+	}
 	session_free(session);
 	if (signals >= 0)
 		close(signals);

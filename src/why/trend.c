@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gctap/unknown.h"
+
 #define MIB	    1048576.0
 #define SAMPLES_MIN 12	 /* for any statement */
 #define SECONDS_MIN 5.0	 /* likewise */
@@ -331,22 +333,25 @@ static void judge_refault(struct bench *bench, const struct trends *trends)
 static void judge_pressure(struct bench *bench, const struct trends *trends)
 {
 	double rate = trends->seconds > 0 ? (double)trends->cycles / trends->seconds : 0, cpu = 0;
+	bool cpu_known = trends->seconds > 0 && trends->processors && trends->gc_cpu_ns != VALUE_UNKNOWN;
+	char spent[96] = "";
 	struct verdict *verdict;
 
-	if (trends->processors && trends->seconds > 0)
+	if (cpu_known)
 		cpu = (double)trends->gc_cpu_ns / (trends->seconds * 1e7 * (double)trends->processors);
-	if (trends->cycles < SAMPLES_MIN || trends->near_limit * 2 <= trends->samples || (rate < 1 && cpu < 10))
+	if (trends->cycles < SAMPLES_MIN || trends->near_limit * 2 <= trends->limit_known || (rate < 1 && cpu < 10))
 		return;
+	if (cpu_known)
+		snprintf(spent, sizeof(spent), ", %.1f %% of the time of all processors%s", cpu,
+			 cpu >= 45 ? ", where the runtime's limiter holds it" : "");
 	verdict = put_first(bench);
 	verdict->name = "memory_limit_pressure";
 	verdict->bytes = (uint64_t)trends->rss.bytes[trends->rss.count ? trends->rss.count - 1 : 0];
 	verdict->advice = "Raise GOMEMLIMIT, or keep less alive: near the limit each allocation pays for a collection.";
 	say(verdict,
-	    "The collector is driven by the memory limit: %.1f collections a second over %.0f s, %.1f %% of the time "
-	    "of "
-	    "all processors%s; the limit was near at %u of %u looks.",
-	    rate, trends->seconds, cpu, cpu >= 45 ? ", where the runtime's limiter holds it" : "", trends->near_limit,
-	    trends->samples);
+	    "The collector is driven by the memory limit: %.1f collections a second over %.0f s%s; the limit was near "
+	    "at %u of %u looks.",
+	    rate, trends->seconds, spent, trends->near_limit, trends->limit_known);
 }
 
 /* What can be said of objects when they do not grow: that, or that there was too little to see. */

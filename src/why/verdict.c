@@ -284,14 +284,19 @@ static void judge_fragmentation(struct bench *bench)
 	    mb(holes), percent_of(in_use - holes, in_use));
 }
 
+bool verdict_limit_known(const struct ledger *ledger)
+{
+	return ledger->by_pages && ledger->heap.counters.memory_limit.known && ledger->heap.counters.mapped_ready.known;
+}
+
 /* From 95 % of the limit on, allocations themselves have to give back first (reduceExtraPercent in mgcscavenge.go). */
 bool verdict_near_limit(const struct ledger *ledger)
 {
 	const struct heap_counters *counters = &ledger->heap.counters;
 	uint64_t limit = counters->memory_limit.value;
 
-	return ledger->by_pages && counters->memory_limit.known && counters->mapped_ready.known && limit &&
-	       limit < NO_LIMIT && counters->mapped_ready.value >= limit / 100 * 95;
+	return verdict_limit_known(ledger) && limit && limit < NO_LIMIT &&
+	       counters->mapped_ready.value >= limit / 100 * 95;
 }
 
 static void judge_limit(struct bench *bench)

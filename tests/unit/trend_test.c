@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gctap/trend.h"
+#include "gctap/unknown.h"
 
 #define MIB 1048576.0
 
@@ -384,7 +385,8 @@ static void the_limit_drives_the_collector(void **unused)
 	(void)unused;
 	memset(&trends, 0, sizeof(trends));
 	trends.seconds = 40;
-	trends.samples = 20;
+	trends.samples = 25;
+	trends.limit_known = 20;
 	trends.processors = 2;
 	fill(&trends.live, 100, 0);
 	fill(&trends.rss, 200, 0);
@@ -399,6 +401,16 @@ static void the_limit_drives_the_collector(void **unused)
 	assert_false(pressed(30, 7, 20));   /* few, and short */
 	assert_false(pressed(400, 40, 10)); /* not near at most looks */
 	assert_false(pressed(11, 40, 20));  /* too few to say */
+	trends.processors = 0;
+	assert_true(pressed(40, 40, 11));
+	assert_null(strstr(verdicts[0].evidence, "processors")); /* unknown is not 0 % */
+	assert_non_null(strstr(verdicts[0].evidence, "at 11 of 20 looks"));
+	trends.processors = 2;
+	trends.cycles = 40;
+	trends.gc_cpu_ns = VALUE_UNKNOWN;
+	trend_judge(&trends, verdicts, 0);
+	assert_string_equal(verdicts[0].name, "memory_limit_pressure");
+	assert_null(strstr(verdicts[0].evidence, "processors"));
 	trends.seconds = 0;
 	assert_false(pressed(0, 0, 0));
 }
