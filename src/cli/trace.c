@@ -22,11 +22,11 @@ static const struct argp_option argp_options[] = {
 	{ "scav", KEY_SCAV, NULL, 0, "also the scavtrace lines: what the runtime gives back (two more probes)", 1 },
 	{ "madvise", KEY_MADVISE, NULL, 0, "also sums of the madvise calls, every 10 s and in all (see gctap madvise)",
 	  1 },
-	{ "trigger", KEY_TRIGGER, NULL, 0, "also say why each cycle began, and from which line (one more probe)", 1 },
+	{ "trigger", KEY_TRIGGER, NULL, 0, "also say why each cycle began, and from which line (two more probes)", 1 },
 	{ "duration", 'd', "SECONDS", 0, "end after that time", 2 },
 	{ "count", 'n', "COUNT", 0, "end after that many cycles", 2 },
 	{ "buffer", KEY_BUFFER, "KIB", 0, "size of the ring buffer (default 1024)", 3 },
-	{ "verbose", 'v', NULL, 0, "libbpf's messages, and what the probe costs", 3 },
+	{ "verbose", 'v', NULL, 0, "libbpf's messages", 3 },
 	{ 0 },
 };
 
