@@ -12,14 +12,19 @@ void record_clear(struct record *record, const struct record_type *type)
 	record->type = type;
 }
 
+static bool is_named(const struct record_field *field, const char *name)
+{
+	return field->name[0] == name[0] && strcmp(field->name, name) == 0;
+}
+
 /* Begins with @first: fields are mostly set in the order of the type. */
 static int find_field(const struct record_type *type, const char *name, size_t first)
 {
 	for (size_t i = first; i < type->nr_fields; i++)
-		if (strcmp(type->fields[i].name, name) == 0)
+		if (is_named(&type->fields[i], name))
 			return (int)i;
 	for (size_t i = 0; i < first && i < type->nr_fields; i++)
-		if (strcmp(type->fields[i].name, name) == 0)
+		if (is_named(&type->fields[i], name))
 			return (int)i;
 	return -1;
 }
