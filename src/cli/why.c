@@ -33,7 +33,8 @@ struct options {
 /* All that is known of the process. */
 struct inquiry {
 	struct subject subject;
-	struct ledger ledger;
+	struct ledger ledger; /* of the last look that succeeded */
+	struct ledger spare;  /* for the next look */
 	struct cgroup_memory cgroup;
 	struct target_environment environment;
 	struct target_status status;
@@ -86,7 +87,7 @@ static const struct argp argp = {
 	"Reads only: /proc and the process's memory; nothing is attached without --watch, the process is not stopped. "
 	"Needs root, or CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH for another user's process (with --watch, what gctap "
 	"trace needs). Exit status: 0 done, 2 it could not be "
-	"run. Ctrl-C ends watching, with a verdict on what was seen.",
+	"run. Ctrl-C ends watching, and so does the end of the process, with a verdict on what was seen.",
 	NULL,
 	NULL,
 	NULL
@@ -192,6 +193,24 @@ static void end_progress(void)
 		fputs("\r\033[K", stderr);
 }
 
+/* What is known of the process stays when it has ended before this look; -ESRCH: it is all that there will be. */
+static int look(struct inquiry *inquiry, const struct ledger_source *source, struct failure *failure)
+{
+	struct ledger before = inquiry->ledger;
+	int error;
+
+	inquiry->ledger = inquiry->spare;
+	error = ledger_take(source, &inquiry->ledger, failure);
+	inquiry->spare = before;
+	if (!error) {
+		sample(inquiry);
+		return 0;
+	}
+	inquiry->spare = inquiry->ledger;
+	inquiry->ledger = before;
+	return error;
+}
+
 /* Until the time is over, the process has ended, or Ctrl-C. */
 static int watch_loop(const struct options *options, struct inquiry *inquiry, const struct ledger_source *source,
 		      struct session *session, int signals, struct failure *failure)
@@ -204,9 +223,13 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 		step = SAMPLE_MIN_NS;
 	while (!error && now_ns() < end && session_live(session) && !cli_signal_taken(signals, NULL)) {
 		if (now_ns() >= next) {
-			error = ledger_take(source, &inquiry->ledger, failure);
-			if (!error)
-				sample(inquiry);
+			error = look(inquiry, source, failure);
+			if (error == -ESRCH && inquiry->trends.samples) {
+				inquiry->trends.ended = true;
+				error = 0;
+				failure->text[0] = '\0';
+				break;
+			}
 			show_progress(inquiry, options->watch);
 			next = now_ns() + step;
 		}
@@ -217,6 +240,10 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 	}
 	end_progress();
 	inquiry->trends.seconds = since(inquiry, now_ns());
+	inquiry->trends.ended |= !session_live(session);
+	if (!error && !inquiry->trends.samples)
+		error = failure_set(failure, -ESRCH, "%s before process %d could be looked at",
+				    inquiry->trends.ended ? "it ended" : "stopped", options->pid);
 	return error;
 }
 
@@ -267,6 +294,15 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 	return error;
 }
 
+/* What is around the process. */
+static void look_around(pid_t pid, struct inquiry *inquiry)
+{
+	inquiry->has_cgroup = !cgroup_memory_read(pid, &inquiry->cgroup);
+	inquiry->has_environment = !target_environment_read(pid, &inquiry->environment);
+	inquiry->has_status = !target_status_read(pid, &inquiry->status);
+	thp_setting_read(&inquiry->thp);
+}
+
 static int inquire(const struct options *options, struct inquiry *inquiry, struct failure *failure)
 {
 	struct ledger_source source;
@@ -278,14 +314,16 @@ static int inquire(const struct options *options, struct inquiry *inquiry, struc
 	if (error)
 		return error;
 	source = subject_source(&inquiry->subject);
+	look_around(options->pid, inquiry);
 	error = options->watch > 0 ? watch(options, inquiry, &source, failure)
 				   : ledger_take(&source, &inquiry->ledger, failure);
 	if (error)
 		return error;
-	inquiry->has_cgroup = !cgroup_memory_read(options->pid, &inquiry->cgroup);
-	inquiry->has_environment = !target_environment_read(options->pid, &inquiry->environment);
-	inquiry->has_status = !target_status_read(options->pid, &inquiry->status);
-	thp_setting_read(&inquiry->thp);
+	if (inquiry->trends.ended)
+		fprintf(stderr, "gctap: process %d has ended after %.1f s; this is what was seen until then\n",
+			options->pid, inquiry->trends.seconds);
+	else
+		look_around(options->pid, inquiry);
 	error = privilege_settle(0, NULL, 0, failure);
 	if (error)
 		return error;
@@ -353,6 +391,7 @@ int command_why(int argc, char **argv)
 	if (!error)
 		error = print(&options, &inquiry, &failure);
 	ledger_clear(&inquiry.ledger);
+	ledger_clear(&inquiry.spare);
 	subject_close(&inquiry.subject);
 	return error ? cli_trouble(&failure) : EXIT_YES;
 }

@@ -118,9 +118,10 @@ static json_t *trends(const struct trends *trends)
 {
 	if (!trends)
 		return json_null();
-	return json_pack("{s:f, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "seconds",
-			 trends->seconds, "cycles", integer(trends->cycles), "gc_cpu_ns", number(trends->gc_cpu_ns),
-			 "processors", trends->processors ? integer(trends->processors) : json_null(), "samples",
+	return json_pack("{s:f, s:b, s:o, s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "seconds",
+			 trends->seconds, "ended", (int)trends->ended, "cycles", integer(trends->cycles), "gc_cpu_ns",
+			 number(trends->gc_cpu_ns), "processors",
+			 trends->processors ? integer(trends->processors) : json_null(), "samples",
 			 (int)trends->samples, "samples_limit_known", (int)trends->limit_known, "samples_near_limit",
 			 (int)trends->near_limit, "live", trend(&trends->live), "stacks", trend(&trends->stacks),
 			 "not_go", trend(&trends->c), "rss", trend(&trends->rss), "released", trend(&trends->released),

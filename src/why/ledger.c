@@ -255,7 +255,7 @@ int ledger_take(const struct ledger_source *source, struct ledger *ledger, struc
 				   "CAP_DAC_READ_SEARCH is missing (run as root, or grant it)",
 				   source->target->pid);
 	if (error == -ESRCH || error == -ENOENT)
-		return failure_set(failure, error, "process %d has ended", source->target->pid);
+		return failure_set(failure, -ESRCH, "process %d has ended", source->target->pid);
 	return error ? failure_set(failure, error, "cannot read the memory of process %d: %s", source->target->pid,
 				   strerror(-error))
 		     : 0;

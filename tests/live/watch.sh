@@ -165,11 +165,15 @@ case_ends_by_sigint_with_a_verdict() {
 
 case_a_program_that_ends() {
 	begin leaking nothing
-	tap why --watch 600 -p "$PID"
-	sleep 1
+	tap why --watch 600 --json -p "$PID"
+	sleep 2
 	kill "$PID"
 	await_end "$TAP"
-	matches "exit status" '^[02]$' "$STATUS"
+	ended_with 0
+	matches "standard error" "process $PID has ended after" "$(cat err)"
+	same "it had" true "$(jq .trends.ended out)"
+	same "resident memory is known" true "$(jq '.rss_bytes > 1000000' out)"
+	as_the_schema_says out
 }
 
 run_cases "$@"
