@@ -51,8 +51,8 @@ void cli_format(struct argp_state *state, const char *text, struct output_option
 double cli_seconds(struct argp_state *state, const char *text);
 
 /*
- * Ctrl-C, SIGTERM and SIGHUP become readable in a descriptor; SIGPIPE is ignored. On failure,
- * a negative errno: they do then what they did before.
+ * Ctrl-C, SIGTERM and SIGHUP become readable in a descriptor, but for those that were ignored before (nohup);
+ * SIGPIPE is ignored. On failure, a negative errno: they do then what they did before.
  */
 int cli_signals(int *signal_fd, struct failure *failure);
 /* The signal that came, or 0; never blocks. @by_terminal: Ctrl-C, which our children have got as well. May be NULL. */

@@ -135,13 +135,17 @@ double cli_seconds(struct argp_state *state, const char *text)
 
 int cli_signals(int *signal_fd, struct failure *failure)
 {
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action;
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	/* What nohup, or a script's "&", has ignored stays ignored: blocked, it would reach the descriptor all the
+	 * same. */
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (sigaction(numbers[i], NULL, &action) || action.sa_handler != SIG_IGN)
+			sigaddset(&set, numbers[i]);
 	*signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	/* Blocked and not to be read, they would be lost. */
 	if (*signal_fd < 0 || sigprocmask(SIG_BLOCK, &set, NULL))
