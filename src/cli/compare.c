@@ -41,6 +41,7 @@ struct run {
 	struct release_balance balance;
 	pid_t child;
 	int child_stderr, signals;
+	bool released; /* the child runs */
 	uint64_t start_ns, ending_ns;
 	int error;
 };
@@ -239,6 +240,7 @@ static int start(struct run *run, struct failure *failure)
 		error = session_start(run->session, failure);
 	if (!error)
 		error = session_release(run->session, failure);
+	run->released = !error;
 	return error ? error : privilege_settle(features, &run->child, 1, failure);
 }
 
@@ -251,12 +253,17 @@ static void read_stderr(struct run *run)
 		trace_reader_feed(run->reader, bytes, (size_t)got);
 }
 
-/* Only while it has not been reaped: the number could be somebody else's then. */
-static void signal_child(const struct run *run, int number)
+static bool has_ended(const struct run *run)
 {
 	int status;
 
-	if (session_exit_status(run->session, &status))
+	return !session_exit_status(run->session, &status);
+}
+
+/* Only while it has not been reaped: the number could be somebody else's then. */
+static void signal_child(const struct run *run, int number)
+{
+	if (run->released && !has_ended(run))
 		kill(run->child, number);
 }
 
@@ -285,7 +292,7 @@ static int loop(struct run *run)
 	int error = 0;
 
 	run->start_ns = now_ns();
-	while (!error && !run->error && session_live(run->session)) {
+	while (!error && !run->error && !has_ended(run)) {
 		struct pollfd fds[] = { { .fd = session_fd(run->session), .events = POLLIN },
 					{ .fd = run->child_stderr, .events = POLLIN },
 					{ .fd = run->signals, .events = POLLIN } };
@@ -299,6 +306,29 @@ static int loop(struct run *run)
 		check_end(run);
 	}
 	return error ? error : run->error;
+}
+
+/* Its last lines, and what the readers still hold. */
+static int read_rest(struct run *run)
+{
+	read_stderr(run);
+	trace_reader_end(run->reader);
+	if (run->scav_reader)
+		scav_reader_end(run->scav_reader);
+	return run->error;
+}
+
+/* To the end of the command, or until it does not go on. */
+static int trace(struct run *run)
+{
+	int error = loop(run), finished, rest;
+
+	/* Nobody would read what it prints. */
+	if (error)
+		signal_child(run, SIGTERM);
+	finished = session_finish(run->session);
+	rest = read_rest(run);
+	return error ? error : finished ? finished : rest;
 }
 
 /* What was compared; NULL: it was not. */
@@ -350,12 +380,9 @@ static int report(struct run *run)
 	struct results results = { 0 };
 	int error = 0;
 
-	trace_reader_end(run->reader);
 	results.cycles = comparison_finish(run->comparison);
-	if (run->scavenges) {
-		scav_reader_end(run->scav_reader);
+	if (run->scavenges)
 		results.scavenges = scav_comparison_finish(run->scavenges);
-	}
 	if (run->options->madvise)
 		results.balance = &run->balance;
 	fflush(stderr);
@@ -388,16 +415,12 @@ int command_compare(int argc, char **argv)
 	error = cli_signals(&run.signals, &failure);
 	if (!error)
 		error = start(&run, &failure);
-	if (!error) {
-		error = loop(&run);
-		if (!error)
-			error = session_finish(run.session);
-		read_stderr(&run);
-		if (error) {
+	if (error) {
+		signal_child(&run, SIGTERM);
+	} else {
+		error = trace(&run);
+		if (error)
 			failure_set(&failure, error, "cannot go on comparing: %s", strerror(-error));
-			/* Nobody would read what it prints. */
-			signal_child(&run, SIGTERM);
-		}
 	}
 	status = error ? cli_trouble(&failure) : report(&run);
 	session_free(run.session);
