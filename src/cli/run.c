@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct run {
 	int signals;
 	uint64_t start_ns, ending_ns; /* ending: since when the command has been asked to end; 0: not */
 	struct failure failure;	      /* of writing */
+	bool released;		      /* the command runs */
 	bool told;		      /* what has failed */
 	bool interrupted;	      /* by the first Ctrl-C, while a command runs */
 	bool done;
@@ -188,6 +190,7 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 		error = session_start(run->session, failure);
 	if (!error)
 		error = session_release(run->session, failure);
+	run->released = !error;
 	if (!error)
 		error = settle(run, failure);
 	return error;
@@ -241,18 +244,31 @@ static bool time_is_up(const struct run *run)
 		session_madvise_intervals(run->session) >= run->options->session.madvise_intervals_max);
 }
 
-static void check_end(struct run *run)
+static void check_grace(struct run *run)
 {
-	bool named = run->options->nr_pids || run->child_pid;
-
-	if (time_is_up(run))
-		end(run);
-	if (named && !run->options->nr_files && !session_live(run->session))
-		run->done = true;
 	if (run->ending_ns && now_ns() - run->ending_ns > CHILD_GRACE_NS) {
 		cli_note("the command does not end: left running", NULL);
 		run->done = true;
 	}
+}
+
+/* A command that executes another program is traced no longer, but it has not ended. */
+static bool all_ended(const struct run *run)
+{
+	int status;
+
+	if (run->child_pid)
+		return !session_exit_status(run->session, &status);
+	return run->options->nr_pids && !run->options->nr_files && !session_live(run->session);
+}
+
+static void check_end(struct run *run)
+{
+	if (time_is_up(run))
+		end(run);
+	if (all_ended(run))
+		run->done = true;
+	check_grace(run);
 }
 
 static int first_poll_ms(const struct run *run)
@@ -284,6 +300,27 @@ static int close_output(struct run *run)
 	return told(run, error);
 }
 
+/*
+ * What was to be written cannot be, a full disk say: no reason to end somebody's server. Its status then says nothing
+ * of the trace, which is what has failed.
+ */
+static void await_command(struct run *run)
+{
+	int status;
+
+	if (!run->child_pid || !session_exit_status(run->session, &status))
+		return;
+	cli_note("not traced any more; waiting for the command to end", NULL);
+	run->done = false;
+	while (!run->done && !waitpid(run->child_pid, &status, WNOHANG)) {
+		struct pollfd pollfd = { .fd = run->signals, .events = POLLIN };
+
+		poll(&pollfd, 1, POLL_MS);
+		take_signal(run);
+		check_grace(run);
+	}
+}
+
 static int first_of(int error, int next)
 {
 	return error ? error : next;
@@ -299,6 +336,8 @@ static int finish(struct run *run, int error)
 	error = first_of(error, close_output(run));
 	if (error == -EPIPE)
 		terminate_child(run);
+	else if (error)
+		await_command(run);
 	if (error && error != -EPIPE)
 		return EXIT_TROUBLE;
 	if (session_exit_status(run->session, &status))
@@ -306,9 +345,11 @@ static int finish(struct run *run, int error)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* What could not be started: said already when it was the writing. */
+/* What could not be started, with the command if that runs by now: said already when it was the writing. */
 static int give_up(struct run *run, int error, const struct failure *failure)
 {
+	if (run->released)
+		terminate_child(run);
 	output_close(run->output, NULL);
 	if (error == -EPIPE)
 		return EXIT_YES;
@@ -317,11 +358,16 @@ static int give_up(struct run *run, int error, const struct failure *failure)
 
 void run_add_pid(struct argp_state *state, struct run_options *options, const char *text)
 {
+	pid_t pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p");
+
+	for (unsigned i = 0; i < options->nr_pids; i++)
+		if (options->pids[i] == pid)
+			return;
 	if (options->nr_pids == RUN_NAMED_MAX) {
 		argp_error(state, "more than %d processes", RUN_NAMED_MAX);
 		return;
 	}
-	options->pids[options->nr_pids++] = (pid_t)cli_number(state, text, 1, 1 << 22, "-p");
+	options->pids[options->nr_pids++] = pid;
 }
 
 void run_add_file(struct argp_state *state, struct run_options *options, const char *path)
@@ -350,8 +396,6 @@ int run_session(const struct run_options *options, int argc, char **argv)
 	error = cli_signals(&run.signals, &failure);
 	if (!error)
 		error = start(&run, command_line, &failure);
-	if (!error)
-		error = flush(&run);
 	if (error) {
 		status = give_up(&run, error, &failure);
 	} else {

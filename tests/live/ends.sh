@@ -130,6 +130,59 @@ case_a_reader_that_goes_away_ends_the_command() {
 	same "lines" 3 "$(cycle_lines out)"
 }
 
+# Its reader has gone before there was a line.
+case_no_reader_ends_the_command() {
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace --json -- "$GO_PROGRAMS/spin" -seconds "$LASTING" 2>err |
+		sleep 0 || STATUS=$?
+	matches "exit status" '^(0|143)$' "$STATUS"
+	pgrep -P $$ -x spin && fail "the command runs on"
+	return 0
+}
+
+# What nohup has ignored is ignored.
+case_an_ignored_signal_ends_nothing() {
+	start spin -seconds "$LASTING"
+	: >out
+	: >err
+	(
+		trap '' HUP
+		exec "$GCTAP" trace -p "$PID" >out 2>err </dev/null
+	) &
+	TAP=$!
+	await has_lines out 5
+	kill -HUP "$TAP"
+	sleep 0.5
+	kill -0 "$TAP" || fail "it has ended"
+	kill -TERM "$TAP"
+	await_end "$TAP"
+	ended_with 0
+}
+
+case_the_same_process_twice() {
+	need jq
+	start spin -seconds "$LASTING"
+	gctap trace --json -n 5 -p "$PID" -p "$PID"
+	ended_with 0
+	same "processes" 1 "$(jq -c 'select(.type == "process")' out | wc -l)"
+	same "words of it" 1 "$(grep -c 'cycles so far' err)"
+	same "processes in the totals" 1 "$(jq 'select(.type == "totals").processes' out)"
+	gctap trace -n 5 -p "$PID" -p "$PID"
+	matches "a line" '^gc [0-9]' "$(head -n 1 out)"
+}
+
+# env, a shell, a launcher: what follows is not traced, but is the command all the same.
+case_the_command_executes_another_program() {
+	gctap madvise -- env sh -c 'sleep 1; exit 7'
+	ended_with 7
+	says err 'has executed another program' || fail "no word of it: $(cat err)"
+	tap madvise -- sh -c 'exec sleep 60'
+	await says err 'has executed another program'
+	kill -TERM "$TAP"
+	await_end "$TAP"
+	ended_with 143
+}
+
 case_the_target_executes_itself() {
 	gctap trace --json -o trace.json -- "$GO_PROGRAMS/execer" -cycles 20 -images 3
 	ended_with 0

@@ -105,6 +105,23 @@ case_a_disk_that_fills_up() {
 	nothing_left "$PID"
 }
 
+# Somebody's server is not ended because a disk is full.
+case_a_full_disk_leaves_the_command_alone() {
+	need bpftool
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace --json -- "$GO_PROGRAMS/backtoback" -cycles 300 >/dev/full 2>err \
+		</dev/null || STATUS=$?
+	ended_with 2
+	says err 'cannot write to standard output: No space left' || fail "$(cat err)"
+	says err 'waiting for the command to end' || fail "$(cat err)"
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" "$GCTAP" trace -o /dev/full -- "$GO_PROGRAMS/backtoback" -cycles 300 >out 2>err \
+		</dev/null || STATUS=$?
+	ended_with 2
+	says out '^cycles=300 ' || fail "the command did not end by itself: $(cat out err)"
+	nothing_left
+}
+
 # reader_goes ARG... : the reader takes one line and goes; nobody is told, and gctap is not there any more.
 reader_goes() {
 	{
