@@ -35,8 +35,7 @@ enum ledger_class {
 	LEDGER_THREADS,	  /* stacks of threads */
 	LEDGER_C_HEAP,	  /* malloc: brk and arenas */
 	LEDGER_SHARED,	  /* shared memory, memfd, devices */
-	LEDGER_OTHER, /* anonymous memory that nothing tells the owner of: mmap of C or of the program, runtime tables
-		       */
+	LEDGER_OTHER,	  /* anonymous memory that is not the runtime's: mmap of C, or of the program */
 	LEDGER_REMAINDER, /* what the kernel counts and no page was found for; negative: found, and not counted */
 	LEDGER_CLASSES,
 };
@@ -58,8 +57,14 @@ struct ledger {
 	uint64_t reserved;		   /* address space of the heap that no page was ever put behind */
 	bool by_pages;			   /* the heap could be read page by page; else why not: */
 	struct failure coarse;
-	bool cgo_or_unknown;	   /* anonymous memory that nothing names need not be the runtime's */
-	struct heap_snapshot heap; /* when by_pages */
+	/*
+	 * Anonymous memory that nothing names is counted as the runtime's (LEDGER_METADATA) up to the most that its
+	 * tables can be, the rest as LEDGER_OTHER; where the heap was not read, and there is C, all of it.
+	 */
+	uint64_t unnamed;
+	enum ledger_class unnamed_class; /* that most of it has */
+	bool cgo_or_unknown;		 /* such memory may be C's as well */
+	struct heap_snapshot heap;	 /* when by_pages */
 	unsigned attempts;
 	uint64_t nanoseconds; /* that the last attempt took */
 };
@@ -77,5 +82,11 @@ struct ledger_source {
 };
 int ledger_take(const struct ledger_source *source, struct ledger *ledger, struct failure *failure);
 void ledger_clear(struct ledger *ledger);
+
+/*
+ * The most that the runtime's own tables can be, bytes: what it has mapped and not given back, without the heap; much
+ * of that may never have been touched. Estimated for Go 1.18 and older, which do not count it.
+ */
+uint64_t ledger_tables_most(const struct heap_snapshot *heap);
 
 #endif

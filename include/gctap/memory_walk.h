@@ -23,7 +23,10 @@ struct memory_run {
 /* Non-zero stops the walk, which returns it. */
 typedef int (*memory_callback)(const struct memory_run *run, void *context);
 
-/* Who looks over the ledger's shoulder: what it is told adds up to the ledger. */
+/*
+ * Who looks over the ledger's shoulder: what it is told adds up to the ledger, but for memory that nothing names: all
+ * of it is told as what most of it is (unnamed_class).
+ */
 struct memory_observer {
 	/* An attempt begins: what was told before is void. */
 	void (*begin)(const struct heap_snapshot *heap, void *context);
@@ -49,8 +52,10 @@ int memory_walk_mappings(const struct ledger *ledger, const struct target_maps *
 int memory_walk_beside_heap(const struct ledger *ledger, const struct target_maps *maps, int pagemap,
 			    uint64_t *resident, uint64_t *huge);
 
-/* What resident pages of a mapping count for. */
+/* What resident pages of a mapping count for; LEDGER_METADATA also stands for memory that nothing names, see there. */
 enum ledger_class memory_mapping_class(const struct ledger *ledger, const struct mapping *mapping);
+/* Anonymous memory of no name, and of no shape that tells what it is. */
+bool memory_mapping_unnamed(const struct mapping *mapping);
 /* The mapping is the heap's: chunks lie in it, and nothing says that it is something else. */
 bool memory_mapping_holds_heap(const struct ledger *ledger, const struct mapping *mapping);
 

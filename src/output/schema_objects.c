@@ -137,7 +137,7 @@ static const struct shape trends_shape[] = {
 	COUNT("samples_near_limit", "Of these, with the memory limit near: at 95 % of it or more."),
 	TREND("live", "Heap marked as live, after each collection."),
 	TREND("stacks", "Resident goroutine stacks."),
-	TREND("not_go", "C heap and anonymous memory of no known owner."),
+	TREND("not_go", "C heap, and anonymous memory that is not the runtime's."),
 	TREND("rss", "Resident memory."),
 	TREND("released", "Heap given back, as the runtime counts."),
 	{ .name = "refault",

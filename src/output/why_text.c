@@ -45,6 +45,8 @@ static void print_remark(FILE *to, const struct why_report *report, enum ledger_
 	if (class == LEDGER_HOLES && in_use > 0)
 		fprintf(to, "  spans are %.0f %% occupied",
 			100.0 * (double)(in_use - ledger->bytes[LEDGER_HOLES]) / (double)in_use);
+	if (class == LEDGER_METADATA && ledger->by_pages && ledger->cgo_or_unknown)
+		fputs("  at most: what C maps looks the same", to);
 	if (class == LEDGER_RELEASED && ledger->released_huge)
 		fprintf(to, "  %.1f MB in huge pages", mb((int64_t)ledger->released_huge));
 	if (class == LEDGER_FILES)

@@ -11,8 +11,9 @@
 #include "gctap/target_pages.h"
 
 #define ATTEMPTS_MAX 4u
-#define PAUSE_NS     30000000 /* for each attempt in which the heap was being changed */
-#define MOVED_SHARE  200u     /* an attempt is good when Rss moved by less than a 200th meanwhile */
+#define PAUSE_NS     30000000	  /* for each attempt in which the heap was being changed */
+#define TABLES_MIN   (8ull << 20) /* of the runtime, however small its heap is; in huge pages */
+#define MOVED_SHARE  200u	  /* an attempt is good when Rss moved by less than a 200th meanwhile */
 
 static const struct {
 	const char *name, *phrase;
@@ -119,7 +120,10 @@ static void add_mapping(struct ledger *ledger, const struct mapping *mapping, ui
 		ledger->reserved += mapping->end - mapping->start - rss;
 		return;
 	}
-	ledger->bytes[class] += (int64_t)rss;
+	if (memory_mapping_unnamed(mapping))
+		ledger->unnamed += rss;
+	else
+		ledger->bytes[class] += (int64_t)rss;
 	if (class != LEDGER_FILES)
 		return;
 	ledger->file_clean += known(mapping->memory.shared_clean) + known(mapping->memory.private_clean);
@@ -135,6 +139,39 @@ static void add_mappings(struct ledger *ledger, const struct target_maps *maps, 
 	ledger->swapped = maps->total.swap;
 	ledger->lazy_free = maps->total.lazy_free;
 	ledger->huge = maps->total.anonymous_huge;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/*
+ * Go 1.18 and older: for 64 MiB of heap 2 MiB of bits, for 8 KiB at most a span of 160 bytes, and two more bits an
+ * object, which makes a twelfth where all objects are small.
+ */
+uint64_t ledger_tables_most(const struct heap_snapshot *heap)
+{
+	const struct heap_counters *counters = &heap->counters;
+
+	if (!counters->mapped_ready.known)
+		return heap->nr_chunks * HEAP_CHUNK_BYTES / 12 + TABLES_MIN;
+	return less(less(less(counters->mapped_ready.value, counters->in_use), counters->free), heap->bytes.manual);
+}
+
+/* What a program maps itself looks the same: what the runtime's tables cannot be is not theirs. */
+static void divide_unnamed(struct ledger *ledger)
+{
+	uint64_t runtime = ledger->cgo_or_unknown ? 0 : ledger->unnamed;
+
+	if (ledger->by_pages) {
+		uint64_t most = less(ledger_tables_most(&ledger->heap), (uint64_t)ledger->bytes[LEDGER_METADATA]);
+
+		runtime = ledger->unnamed < most ? ledger->unnamed : most;
+	}
+	ledger->bytes[LEDGER_METADATA] += (int64_t)runtime;
+	ledger->bytes[LEDGER_OTHER] += (int64_t)(ledger->unnamed - runtime);
+	ledger->unnamed_class = runtime * 2 >= ledger->unnamed ? LEDGER_METADATA : LEDGER_OTHER;
 }
 
 /* Libraries, or a heap by brk: C is there, also where the binary's functions do not show it. */
@@ -179,6 +216,7 @@ static int add_pages(struct ledger *ledger, const struct target_maps *maps, int 
 	if (observer)
 		observer->begin(&ledger->heap, observer->context);
 	add_mappings(ledger, maps, &heap_rss);
+	divide_unnamed(ledger);
 	if (ledger->by_pages) {
 		error = memory_walk_heap(&ledger->heap, pagemap, take_heap_run, &sum, observer);
 		if (!error)

@@ -35,10 +35,9 @@ static bool overlaps_heap(const struct ledger *ledger, const struct mapping *map
 	return chunk < ledger->heap.nr_chunks && ledger->heap.chunks[chunk].address < mapping->end;
 }
 
-/* Memory without a name: with C code in the process, it can be anybody's. */
-static enum ledger_class anonymous_class(const struct ledger *ledger)
+bool memory_mapping_unnamed(const struct mapping *mapping)
 {
-	return ledger->cgo_or_unknown ? LEDGER_OTHER : LEDGER_METADATA;
+	return mapping->kind == MAPPING_ANONYMOUS || mapping->kind == MAPPING_RESERVED;
 }
 
 enum ledger_class memory_mapping_class(const struct ledger *ledger, const struct mapping *mapping)
@@ -67,7 +66,7 @@ enum ledger_class memory_mapping_class(const struct ledger *ledger, const struct
 	case MAPPING_STACK:
 	case MAPPING_THREAD_STACK: return LEDGER_THREADS;
 	case MAPPING_NAMED: return LEDGER_OTHER;
-	default: return anonymous_class(ledger);
+	default: return ledger->unnamed_class;
 	}
 }
 

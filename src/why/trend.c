@@ -393,7 +393,7 @@ unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDIC
 	judge_pressure(&bench, trends);
 	judge_refault(&bench, trends);
 	judge_growth(&bench, &trends->c, "c_leak", NOT_GO,
-		     "Look at what C code allocates and does not free. " FILLING_UP);
+		     "Look at what C code allocates, and what calls mmap. " FILLING_UP);
 	judge_growth(&bench, &trends->stacks, "goroutine_leak", STACKS,
 		     "Take a goroutine profile: goroutines that wait for ever are the usual reason.");
 	judge_growth(&bench, &trends->live, "heap_leak", "What is alive after each collection",

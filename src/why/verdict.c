@@ -362,57 +362,23 @@ static void judge_threads(struct bench *bench)
 	    "%.1f MB are stacks of %" PRIu64 " threads.", mb(threads), status->threads);
 }
 
-/*
- * The most that the runtime's own tables can be: what it has mapped and not given back, without the heap. Much
- * of that may never have been touched. Go 1.18 and older do not count it.
- */
-static bool own_bytes(const struct bench *bench, uint64_t *bytes)
-{
-	const struct heap_snapshot *heap = &bench->ledger->heap;
-
-	*bytes = less(less(less(heap->counters.mapped_ready.value, heap->counters.in_use), heap->counters.free),
-		      heap->bytes.manual);
-	return bench->ledger->by_pages && heap->counters.mapped_ready.known;
-}
-
-/* What has no name and was taken for the runtime's, and is more than that. */
-static uint64_t not_own_bytes(const struct bench *bench)
-{
-	uint64_t own;
-
-	return own_bytes(bench, &own) ? less(class_bytes(bench, LEDGER_METADATA), own) : 0;
-}
-
 static void judge_metadata(struct bench *bench)
 {
-	uint64_t bytes = class_bytes(bench, LEDGER_METADATA) - not_own_bytes(bench);
+	uint64_t bytes = class_bytes(bench, LEDGER_METADATA);
 
 	/* Where the heap was not found, it may be among what has no name. */
-	if (bench->ledger->by_pages && notable(bench, bytes, 20))
-		add(bench, "metadata", bytes,
-		    "It is never given back, and used again: it follows the largest heap there was. No leak.",
-		    "%.1f MB are the runtime's own: spans, bitmaps, tables, %.0f %% of Rss.", mb(bytes),
-		    percent_of(bytes, bench->ledger->rss));
+	if (!bench->ledger->by_pages || !notable(bench, bytes, 20))
+		return;
+	add(bench, "metadata", bytes,
+	    "It is never given back, and used again: it follows the largest heap there was. No leak.",
+	    "%.1f MB are the runtime's own%s: spans, bitmaps, tables, %.0f %% of Rss.", mb(bytes),
+	    bench->ledger->cgo_or_unknown ? " (no more than that: what C maps looks the same)" : "",
+	    percent_of(bytes, bench->ledger->rss));
 }
 
-static void add_other_memory(struct bench *bench, uint64_t heap, uint64_t other)
-{
-	uint64_t own;
-
-	if (!own_bytes(bench, &own) || !bench->ledger->cgo_or_unknown)
-		own = 0;
-	add(bench, "other_memory", heap + other,
-	    "Look at what calls mmap: C, which maps large allocations one by one, or the program itself.",
-	    "%.1f MB are not of the Go heap: %.1f MB of anonymous mappings that nothing tells the owner of (the "
-	    "runtime's own tables can be up to %.1f MB of it), %.1f MB of malloc.",
-	    mb(heap + other), mb(other), mb(own < other ? own : other), mb(heap));
-}
-
-/* In a program with C, its mappings cannot be told from the program's, nor from the runtime's own. */
 static void judge_c(struct bench *bench)
 {
-	uint64_t heap = class_bytes(bench, LEDGER_C_HEAP);
-	uint64_t other = class_bytes(bench, LEDGER_OTHER) + not_own_bytes(bench);
+	uint64_t heap = class_bytes(bench, LEDGER_C_HEAP), other = class_bytes(bench, LEDGER_OTHER);
 
 	if (!notable(bench, heap + other, 20))
 		return;
@@ -423,7 +389,11 @@ static void judge_c(struct bench *bench)
 		    "%.1f MB are not of the Go heap: %.1f MB of malloc, %.1f MB of other anonymous mappings.",
 		    mb(heap + other), mb(heap), mb(other));
 	else
-		add_other_memory(bench, heap, other);
+		add(bench, "other_memory", heap + other,
+		    "Look at what calls mmap: C, which maps large allocations one by one, or the program itself.",
+		    "%.1f MB are not of the Go heap: %.1f MB of anonymous mappings that are not the runtime's, %.1f MB "
+		    "of malloc.",
+		    mb(heap + other), mb(other), mb(heap));
 }
 
 static void judge_files(struct bench *bench)

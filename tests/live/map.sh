@@ -34,7 +34,7 @@ case_cells_add_up_to_the_ledger() {
 		near(total("in_use"); $c.live + $c.new + $c.holes; 0) and
 		near(total("free"); $c.free; 0) and near(total("released_resident"); $c.released; 0) and
 		near(total("stacks"); $c.stacks; 0) and near([.ranges[].live_bytes // 0] | add; $c.live; 65536) and
-		near(total("metadata"); $c.metadata; 65536) and near(total("globals"); $c.globals; 65536) and
+		near(total("metadata") + total("other"); $c.metadata + $c.other; 65536) and near(total("globals"); $c.globals; 65536) and
 		near(total("files"); $c.files; 65536) and near(total("threads"); $c.threads; 65536) and
 		near([.ranges[].resident_bytes // 0] | add; .rss_bytes; 131072) and
 		all(.totals[]; .bytes == (.name as $name | $map | total($name)))

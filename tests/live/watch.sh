@@ -54,6 +54,11 @@ case_goroutines_that_leak() { grows goroutine_leak leaking goroutines; }
 
 case_c_code_that_leaks() { grows c_leak cresident -seconds "$LASTING" leak; }
 
+# The runtime's tables grow with the heap, and look like C's mappings.
+case_a_heap_that_leaks_beside_c() { grows heap_leak cresident -seconds "$LASTING" heap; }
+
+case_mappings_that_leak() { grows c_leak leaking mappings; }
+
 # ---- What does not grow -------------------------------------------------------------------------
 
 count() { grep -cE "$1" said || true; }

@@ -153,10 +153,7 @@ case_mapped_files() {
 }
 
 case_mappings_of_the_program() {
-	need jq
-	enter resident anonymous
-	from_go 1.19 "the runtime counts what it has mapped"
-	decided other_memory
+	judged other_memory resident anonymous
 }
 
 case_variables() { judged globals resident globals; }

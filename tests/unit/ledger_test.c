@@ -105,6 +105,23 @@ static void test_heap_by_its_place(void **state)
 	munmap(memory, 4 * MIB);
 }
 
+static void test_tables_of_the_runtime(void **state)
+{
+	struct heap_snapshot heap = { .nr_chunks = 48 };
+	struct heap_counters *counters = &heap.counters;
+
+	(void)state;
+	counters->mapped_ready = (struct heap_number){ true, 400 * MIB };
+	counters->in_use = 200 * MIB;
+	counters->free = 30 * MIB;
+	heap.bytes.manual = 20 * MIB;
+	assert_int_equal(ledger_tables_most(&heap), 150 * MIB);
+	counters->in_use = UINT64_MAX - 1; /* read at another time than the rest */
+	assert_int_equal(ledger_tables_most(&heap), 0);
+	counters->mapped_ready.known = false;
+	assert_int_equal(ledger_tables_most(&heap), 16 * MIB + 8 * MIB);
+}
+
 /* Once it is gone, no numbers are made up. */
 static void test_gone(void **state)
 {
@@ -135,6 +152,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_classes_add_up),
 		cmocka_unit_test(test_heap_by_its_place),
+		cmocka_unit_test(test_tables_of_the_runtime),
 		cmocka_unit_test(test_gone),
 	};
 

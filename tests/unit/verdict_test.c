@@ -462,50 +462,15 @@ static void test_c_memory(void **state)
 	fails("other_memory");
 }
 
-/* In a program with C, the runtime's tables are among what has no name: no more than it counts. */
-static void test_other_memory_of_the_runtime(void **state)
+static void test_metadata(void **state)
 {
-	struct heap_snapshot *heap = &now.ledger.heap;
-
 	(void)state;
-	now.ledger.bytes[LEDGER_OTHER] = (int64_t)(20 * PERCENT);
-	heap->counters.mapped_ready = number(400 * MIB);
-	heap->counters.in_use = 200 * MIB;
-	heap->counters.free = 30 * MIB;
-	heap->bytes.manual = 20 * MIB;
-	says("other_memory", "can be up to 0.0 MB of it");
+	now.ledger.bytes[LEDGER_METADATA] = (int64_t)(20 * PERCENT);
+	says("metadata", "are the runtime's own: ");
 	now.ledger.cgo_or_unknown = true;
-	says("other_memory", "can be up to 150.0 MB of it");
-	heap->counters.mapped_ready.value = 600 * MIB;
-	says("other_memory", "can be up to 200.0 MB of it");
-	heap->counters.in_use = UINT64_MAX - 1;
-	says("other_memory", "can be up to 0.0 MB of it");
-	heap->counters.in_use = 0;
-	heap->counters.mapped_ready.known = false;
-	says("other_memory", "can be up to 0.0 MB of it");
-}
-
-/* A program without C maps memory itself: the runtime's tables are not more than it counts. */
-static void test_metadata_of_the_program(void **state)
-{
-	struct heap_snapshot *heap = &now.ledger.heap;
-
-	(void)state;
-	now.ledger.bytes[LEDGER_METADATA] = (int64_t)(50 * PERCENT);
-	heap->counters.mapped_ready = number(400 * MIB);
-	heap->counters.in_use = 100 * MIB;
-	holds("metadata", 300 * MIB);
-	holds("other_memory", 200 * MIB);
-	says("other_memory", "can be up to 0.0 MB of it");
+	says("metadata", "no more than that");
 	now.ledger.by_pages = false; /* the heap may be among it */
 	fails("metadata");
-	now.ledger.by_pages = true;
-	heap->counters.in_use++;
-	holds("metadata", 300 * MIB - 1);
-	holds("other_memory", 200 * MIB + 1);
-	heap->counters.mapped_ready.known = false;
-	holds("metadata", 500 * MIB);
-	fails("other_memory");
 }
 
 /* ---- Without the heap ---------------------------------------------------------------------------------- */
@@ -727,8 +692,7 @@ int main(void)
 		cmocka_unit_test_setup(test_gogc, begin),
 		cmocka_unit_test_setup(test_threads, begin),
 		cmocka_unit_test_setup(test_c_memory, begin),
-		cmocka_unit_test_setup(test_other_memory_of_the_runtime, begin),
-		cmocka_unit_test_setup(test_metadata_of_the_program, begin),
+		cmocka_unit_test_setup(test_metadata, begin),
 		cmocka_unit_test_setup(test_coarse, begin),
 		cmocka_unit_test_setup(test_page_cache, begin),
 		cmocka_unit_test_setup(test_page_cache_of_others, begin),

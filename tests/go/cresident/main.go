@@ -7,6 +7,7 @@
 // or its C part works on, while its Go part collects:
 //
 //	leak   takes at a steady pace, and frees nothing
+//	heap   takes nothing; the Go part keeps small objects, for which the runtime's tables grow beside C
 //	waves  takes, and frees what it took, from several threads
 //
 // Built without cgo it says so, and ends with status 3.
@@ -104,16 +105,18 @@ import (
 	"math/rand"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 )
 
 const (
-	tick       = time.Millisecond
-	windowMax  = 200
-	leakTicks  = 10
-	waveTakers = 3
-	wavePieces = 500
-	waveRest   = 300 * time.Millisecond
+	tick        = time.Millisecond
+	windowMax   = 200
+	leakTicks   = 10
+	objectsKept = 1000
+	waveTakers  = 3
+	wavePieces  = 500
+	waveRest    = 300 * time.Millisecond
 )
 
 var window [][]byte
@@ -135,6 +138,26 @@ func leak() {
 		if i%leakTicks == 0 {
 			C.take_here(C.PIECE)
 		}
+		work()
+		time.Sleep(tick)
+	}
+}
+
+type object struct {
+	next *object
+	text [56]byte
+}
+
+// The collector must get its turn often enough to be watched.
+func leakHeap() {
+	var kept [][]*object
+	debug.SetGCPercent(10)
+	for {
+		some := make([]*object, objectsKept)
+		for i := range some {
+			some[i] = new(object)
+		}
+		kept = append(kept, some)
 		work()
 		time.Sleep(tick)
 	}
@@ -185,6 +208,8 @@ func main() {
 		failed = C.stay_in_threads(C.int(*megabytes * 2))
 	case "leak":
 		go leak()
+	case "heap":
+		go leakHeap()
 	case "waves":
 		waves()
 	default:

@@ -4,6 +4,7 @@
 //
 //	leaking heap        a twentieth of its buffers
 //	leaking goroutines  a goroutine with a grown stack now and then
+//	leaking mappings    memory that it maps itself, and the runtime knows nothing of
 //	leaking nothing     a window of buffers that come and go
 //
 // or works in another way in which nothing leaks:
@@ -21,6 +22,7 @@ import (
 	"math/rand"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -30,6 +32,7 @@ const (
 	windowPeak   = 2000
 	cacheEntries = 400
 	burstMax     = 800
+	mappingBytes = 256 << 10
 )
 
 // All that does not leak comes and goes within this: a watch of a few of these has seen it.
@@ -87,6 +90,21 @@ func leakGoroutines(i int) {
 	}
 }
 
+func leakMappings(i int) {
+	steady(i)
+	if i%20 != 0 {
+		return
+	}
+	memory, err := syscall.Mmap(-1, 0, mappingBytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "leaking: %v\n", err)
+		os.Exit(1)
+	}
+	for at := 0; at < len(memory); at += 4096 {
+		memory[at] = 1
+	}
+}
+
 // The width follows a triangle: from a quarter to twice as much and back again.
 func waves(i int) {
 	at := time.Since(began) % wave
@@ -134,6 +152,7 @@ var ways = map[string]struct {
 }{
 	"heap":       {nil, leakHeap},
 	"goroutines": {nil, leakGoroutines},
+	"mappings":   {nil, leakMappings},
 	"nothing":    {nil, steady},
 	"waves":      {nil, waves},
 	"cache":      {fillCache, cached},
