@@ -54,7 +54,7 @@ struct trends {
 	unsigned limit_known; /* at how many the runtime's limit, and what it holds against it, could be read */
 	unsigned near_limit;  /* at how many of these the limit was near */
 	double seconds;	      /* watched */
-	bool ended;	      /* the process has, before the time was over */
+	bool ended;	      /* the process has, or executed another program, before the time was over */
 };
 
 /* Adds to @count verdicts, and returns how many there are then. Leaks come first. */

@@ -162,6 +162,19 @@ static int on_record(const struct record *record, void *context)
 	return 0;
 }
 
+static void end_progress(void)
+{
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+}
+
+static void on_note(const char *text, void *context)
+{
+	(void)context;
+	end_progress();
+	cli_note(text, NULL);
+}
+
 static void sample(struct inquiry *inquiry)
 {
 	const struct ledger *ledger = &inquiry->ledger;
@@ -187,12 +200,6 @@ static void show_progress(const struct inquiry *inquiry, double seconds)
 			since(inquiry, now_ns()), seconds, inquiry->trends.cycles);
 }
 
-static void end_progress(void)
-{
-	if (isatty(STDERR_FILENO))
-		fputs("\r\033[K", stderr);
-}
-
 /* What is known of the process stays when it has ended before this look; -ESRCH: it is all that there will be. */
 static int look(struct inquiry *inquiry, const struct ledger_source *source, struct failure *failure)
 {
@@ -209,6 +216,17 @@ static int look(struct inquiry *inquiry, const struct ledger_source *source, str
 	inquiry->spare = inquiry->ledger;
 	inquiry->ledger = before;
 	return error;
+}
+
+/* The last look may have been at the other program by then. */
+static void forget_last(struct inquiry *inquiry)
+{
+	struct ledger last = inquiry->ledger;
+
+	if (inquiry->trends.samples < 2)
+		return;
+	inquiry->ledger = inquiry->spare;
+	inquiry->spare = last;
 }
 
 /* Until the time is over, the process has ended, or Ctrl-C. */
@@ -240,7 +258,11 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 	}
 	end_progress();
 	inquiry->trends.seconds = since(inquiry, now_ns());
-	inquiry->trends.ended |= !session_live(session);
+	if (!error && !session_live(session)) {
+		inquiry->trends.ended = true;
+		if (target_alive(inquiry->subject.target))
+			forget_last(inquiry);
+	}
 	if (!error && !inquiry->trends.samples)
 		error = failure_set(failure, -ESRCH, "%s before process %d could be looked at",
 				    inquiry->trends.ended ? "it ended" : "stopped", options->pid);
@@ -263,6 +285,7 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 		.madvise = options->refault,
 		.madvise_refault = options->refault,
 		.on_record = on_record,
+		.on_note = on_note,
 		.context = inquiry,
 	};
 	struct session *session = NULL;
@@ -303,6 +326,17 @@ static void look_around(pid_t pid, struct inquiry *inquiry)
 	thp_setting_read(&inquiry->thp);
 }
 
+/* That it has executed another program, the session has said. */
+static void note_end(const struct inquiry *inquiry)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "process %d %s after %.1f s; this is what was seen until then",
+		 inquiry->subject.target->pid,
+		 target_alive(inquiry->subject.target) ? "is another program" : "has ended", inquiry->trends.seconds);
+	cli_note(text, NULL);
+}
+
 static int inquire(const struct options *options, struct inquiry *inquiry, struct failure *failure)
 {
 	struct ledger_source source;
@@ -320,8 +354,7 @@ static int inquire(const struct options *options, struct inquiry *inquiry, struc
 	if (error)
 		return error;
 	if (inquiry->trends.ended)
-		fprintf(stderr, "gctap: process %d has ended after %.1f s; this is what was seen until then\n",
-			options->pid, inquiry->trends.seconds);
+		note_end(inquiry);
 	else
 		look_around(options->pid, inquiry);
 	error = privilege_settle(0, NULL, 0, failure);

@@ -124,7 +124,7 @@ static const struct shape refault_shape[] = {
 
 static const struct shape trends_shape[] = {
 	{ .name = "seconds", .type = "number", .unit = "s", .what = "Watched." },
-	{ .name = "ended", .type = "boolean", .what = "Whether the process ended before the time was over." },
+	{ .name = "ended", .type = "boolean", .what = "Whether the process ended, or executed another program, before the time was over." },
 	COUNT("cycles", "Collections seen."),
 	{ .name = "gc_cpu_ns",
 	  .type = "integer",

@@ -249,6 +249,25 @@ case_the_target_executes_another_program() {
 	ends_with_totals out
 }
 
+# A verdict on what it was, not on what it became.
+case_a_watched_process_executes_another_program() {
+	need jq
+	changer_build
+	./changer &
+	PID=$!
+	await is_running "$PID" changer
+	tap why --watch 60 --json -p "$PID"
+	await says err "cycles so far"
+	sleep 1
+	: >go
+	await_end "$TAP"
+	ended_with 0
+	says err "^gctap: $PID \([a-z]+\): has executed another program" || fail "no word of it: $(cat err)"
+	says err "^gctap: process $PID is another program after" || fail "no word of it: $(cat err)"
+	same "ended, heap read" '[true,true]' "$(jq -c '[.trends.ended, .by_pages]' out)"
+	kill "$PID"
+}
+
 # More than are looked at in one go.
 case_each_of_many_executes_another_program() {
 	local pids=() options=() i
