@@ -24,16 +24,23 @@ struct output_options {
 	bool timestamps;		    /* -T: wall-clock prefix "2026-01-02T15:04:05.123456Z " on text lines */
 	const char *path;		    /* NULL: stdout */
 	const struct record_type *csv_type; /* of OUTPUT_CSV; NULL: gc cycles */
+	/*
+	 * When this becomes readable (a signalfd), a write that nobody takes off a pipe is given up after a second:
+	 * -EINTR, and what waited is lost. 0: none.
+	 */
+	int wake_fd;
 };
 
 struct output;
 
+/* A FIFO must have a reader by then (-ENXIO): waiting for one would not end by a signal. */
 int output_open(const struct output_options *options, struct output **out, struct failure *failure);
 
 /* Takes one record; its line goes out with the next flush, or when much has gathered. */
 int output_add(struct output *output, const struct record *record, struct failure *failure);
 
-/* Writes the lines that have been added, whole, in one write. Errors as below. */
+/* Writes the lines that have been added; whole lines in each write, where they fit into a pipe's PIPE_BUF. Errors as
+ * below. */
 int output_flush(struct output *output, struct failure *failure);
 
 /*

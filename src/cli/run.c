@@ -169,7 +169,10 @@ static void note_way(const char *way)
 static int start(struct run *run, const char *command_line, struct failure *failure)
 {
 	struct session_options session = run->options->session;
+	struct output_options output = run->options->output;
 	int error;
+
+	output.wake_fd = run->signals;
 
 	session.origins = run->options->nr_files || run->options->nr_pids > 1;
 	session.single = !run->options->nr_files && run->options->nr_pids <= 1;
@@ -183,7 +186,7 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 	if (!error)
 		error = add_targets(run, failure);
 	if (!error)
-		error = output_open(&run->options->output, &run->output, failure);
+		error = output_open(&output, &run->output, failure);
 	if (!error)
 		error = emit_header(run, command_line);
 	if (!error)

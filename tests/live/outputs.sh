@@ -150,6 +150,35 @@ case_a_reader_that_goes_away() {
 	nothing_left "$PID"
 }
 
+# A reader that is there and does not read keeps nobody from ending.
+case_a_reader_that_does_not_read() {
+	local reader
+	begin
+	mkfifo pipe
+	sleep 60 <pipe &
+	reader=$!
+	env --default-signal=INT "$GCTAP" trace --json -p "$PID" >pipe 2>err </dev/null &
+	TAP=$!
+	await says err 'cycles so far'
+	sleep 2
+	kill -TERM "$TAP"
+	await_end "$TAP"
+	ended_with 2
+	says err 'nobody reads standard output' || fail "$(cat err)"
+	kill "$reader"
+	wait "$reader" || true
+	cat pipe >lines &
+	reader=$!
+	gctap trace --json -o pipe -n 3 -p "$PID"
+	ended_with 0
+	wait "$reader"
+	same "last record" totals "$(tail -n 1 lines | jq -r .type)"
+	gctap trace --json -o pipe -p "$PID"
+	ended_with 2
+	matches "standard error" 'nobody reads pipe: start its reader first' "$(cat err)"
+	nothing_left "$PID"
+}
+
 # Closed from the first byte on.
 case_no_reader_at_all() {
 	begin
