@@ -340,13 +340,11 @@ static __always_inline bool variable_read(__u64 *value, __u64 address, __u64 bia
 /*
  * An allocation scavenges for either reason. The runtime does it for the limit when
  * mappedReady + request > memoryLimit, but the request is not to be seen here: so near
- * the limit counts as the limit. Away from it, it still was the limit where growth
- * cannot have been: that takes heapInUse + heapFree + growth > gcPercentGoal, and
- * only a single object larger than an arena makes the heap grow by more than 64 MiB.
+ * the limit counts as the limit.
  */
 static __always_inline __u32 limit_or_growth(const struct gctap_madvise_process *process, __u64 bias)
 {
-	__u64 limit, ready, in_use, free, goal, slack;
+	__u64 limit, ready, slack;
 
 	if (!process->limit_address)
 		return GCTAP_MADVISE_GROWTH;
@@ -356,10 +354,6 @@ static __always_inline __u32 limit_or_growth(const struct gctap_madvise_process 
 		return GCTAP_MADVISE_GROWTH;
 	slack = limit / 32 > 4 * MIB ? limit / 32 : 4 * MIB;
 	if (variable_read(&ready, process->mapped_ready_address, bias) && ready + slack > limit)
-		return GCTAP_MADVISE_LIMIT;
-	if (variable_read(&in_use, process->in_use_address, bias) &&
-	    variable_read(&free, process->free_address, bias) &&
-	    variable_read(&goal, process->growth_goal_address, bias) && in_use + free + 64 * MIB <= goal)
 		return GCTAP_MADVISE_LIMIT;
 	return GCTAP_MADVISE_GROWTH;
 }
@@ -407,7 +401,7 @@ struct outcome {
 	__u64 duration_ns;
 	__s64 result;
 	__s64 freed_pages[GCTAP_RSS_KINDS];
-	bool partial; /* all of the above but the result is 0 */
+	bool partial; /* all of the above is 0, but for the result of a call of which the end was seen */
 	bool migrated;
 	bool rss;
 };
@@ -522,8 +516,9 @@ static __always_inline void event_send(struct task_struct *task, const struct ca
 	event->cause = call->cause;
 	event->result = outcome->result;
 	__builtin_memcpy(event->freed_pages, outcome->freed_pages, sizeof(event->freed_pages));
-	event->facts =
-		(outcome->rss ? GCTAP_MADVISE_FACT_RSS : 0) | (outcome->migrated ? GCTAP_MADVISE_FACT_MIGRATED : 0);
+	event->facts = (outcome->rss ? GCTAP_MADVISE_FACT_RSS : 0) |
+		       (outcome->migrated ? GCTAP_MADVISE_FACT_MIGRATED : 0) |
+		       (outcome->partial ? GCTAP_MADVISE_FACT_PARTIAL : 0);
 	event->reserved = 0;
 	bpf_core_read(event->comm, sizeof(event->comm), &leader->comm);
 	event->comm[sizeof(event->comm) - 1] = '\0';

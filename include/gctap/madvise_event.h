@@ -57,9 +57,6 @@ struct gctap_madvise_process {
 	struct gctap_madvise_range madvise; /* runtime.madvise; its mark does not matter */
 	__u64 limit_address;		    /* gcController.memoryLimit: bytes, unset is the largest int64 */
 	__u64 mapped_ready_address;	    /* gcController.mappedReady: bytes, what the limit is compared with */
-	__u64 in_use_address;		    /* gcController.heapInUse: bytes */
-	__u64 free_address;		    /* gcController.heapFree: bytes */
-	__u64 growth_goal_address;	    /* scavenge.gcPercentGoal: bytes, ~0 is none */
 	__u32 nr_ranges;
 	__u32 execs_allowed; /* accounted until the process has made more: 1 for a command before its exec, else 0 */
 	__u64 execs;	     /* made since the process was added; the kernel side counts */
@@ -136,7 +133,7 @@ enum gctap_madvise_loss {
 };
 
 _Static_assert(sizeof(struct gctap_madvise_range) == 24, "wire size");
-_Static_assert(sizeof(struct gctap_madvise_process) == 112 + 24 * GCTAP_MADVISE_RANGES_MAX, "wire size");
+_Static_assert(sizeof(struct gctap_madvise_process) == 88 + 24 * GCTAP_MADVISE_RANGES_MAX, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_key) == 16, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_sum) == 96 + 8 * GCTAP_MADVISE_BUCKETS, "wire size");
 _Static_assert(sizeof(struct gctap_madvise_error_key) == 24, "wire size");

@@ -246,7 +246,8 @@ void madvise_describe_call(const struct gctap_madvise_event *event, const struct
 	set_call(record, event->advice, event->cause);
 	record_set_unsigned(record, "address", event->address);
 	record_set_unsigned(record, "asked_bytes", event->bytes);
-	record_set_unsigned(record, "duration_ns", event->duration_ns);
+	if (!(event->facts & GCTAP_MADVISE_FACT_PARTIAL))
+		record_set_unsigned(record, "duration_ns", event->duration_ns);
 	if (event->result) {
 		snprintf(call->error, sizeof(call->error), "%s", name ? name : "?");
 		record_set_text(record, "error", call->error);

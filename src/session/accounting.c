@@ -294,13 +294,16 @@ static void add_errors(const struct accounted *process, bool total, struct madvi
 static bool counts_of(const struct accounting *accounting, const struct accounted *process, const struct tally *tally,
 		      bool total, struct madvise_counts *counts)
 {
+	bool measured;
+
 	memset(counts, 0, sizeof(*counts));
 	counts->key = tally->key;
 	counts->sum = tally->now;
-	counts->latency_max_known = total || tally->now.latency_max_ns > tally->reported.latency_max_ns;
-	counts->freed_known = madvise_probe_rss(accounting->probe) != MADVISE_RSS_UNKNOWN;
 	if (!total)
 		subtract(&counts->sum, &tally->reported);
+	measured = counts->sum.calls > counts->sum.partial;
+	counts->latency_max_known = measured && (total || tally->now.latency_max_ns > tally->reported.latency_max_ns);
+	counts->freed_known = measured && madvise_probe_rss(accounting->probe) != MADVISE_RSS_UNKNOWN;
 	add_errors(process, total, counts);
 	return counts->sum.calls;
 }
@@ -343,8 +346,8 @@ static void report_totals(struct accounting *accounting, const struct accounted 
 	emit(accounting, process, &record);
 }
 
-/* Most calls first. */
-static int by_calls(const void *a, const void *b)
+/* Most bytes first, and of as many most calls. */
+static int by_bytes(const void *a, const void *b)
 {
 	const struct madvise_counts *x = a, *y = b;
 
@@ -368,7 +371,7 @@ static void report_sums(struct accounting *accounting, const struct accounted *p
 	}
 	for (const struct tally *tally = process->tallies; tally; tally = tally->next)
 		used += counts_of(accounting, process, tally, period->total, &rows[used]);
-	qsort(rows, used, sizeof(*rows), by_calls);
+	qsort(rows, used, sizeof(*rows), by_bytes);
 	for (size_t i = 0; i < used; i++) {
 		struct madvise_sums sums;
 
@@ -448,8 +451,11 @@ static void take_release(struct accounted *process, const struct gctap_madvise_e
 
 	if (event->result)
 		return;
-	/* After MADV_FREE pages stay there until the kernel wants them: nothing tells whether they are in use again. */
-	if (!madvise_frees_at_once(event->advice))
+	/*
+	 * After MADV_FREE pages stay there until the kernel wants them: nothing tells whether they are in use again.
+	 * Nor is it to be told of a call of which only a part was seen.
+	 */
+	if (!madvise_frees_at_once(event->advice) || !(event->facts & GCTAP_MADVISE_FACT_RSS))
 		refault_unwatched(process->refault, event->bytes);
 	else
 		refault_release(process->refault, event->address, event->bytes,
@@ -548,14 +554,18 @@ uint64_t accounting_intervals(const struct accounting *accounting)
 	return accounting->intervals;
 }
 
+int accounting_error(const struct accounting *accounting)
+{
+	return accounting->error;
+}
+
 void accounting_totals(const struct accounting *accounting, struct accounting_totals *totals)
 {
 	struct madvise_probe_losses losses = { 0 };
 
 	memset(totals, 0, sizeof(*totals));
 	totals->calls = accounting->ended_calls;
-	if (madvise_probe_losses(accounting->probe, &losses))
-		return;
+	totals->losses_known = !madvise_probe_losses(accounting->probe, &losses);
 	totals->calls_lost = losses.calls_lost;
 	totals->errnos_lost = losses.errnos_lost;
 	totals->events_dropped = losses.events_dropped;

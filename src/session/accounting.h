@@ -58,8 +58,13 @@ int accounting_poll(struct accounting *accounting);
 /* Intervals that have been reported. */
 uint64_t accounting_intervals(const struct accounting *accounting);
 
+/* What has gone wrong since the last poll, at the ends of processes: sums may be missing. 0 or a negative errno. */
+int accounting_error(const struct accounting *accounting);
+
 struct accounting_totals {
-	uint64_t calls, calls_lost, errnos_lost, events_dropped, runs_missed;
+	uint64_t calls;
+	bool losses_known; /* all of these: */
+	uint64_t calls_lost, errnos_lost, events_dropped, runs_missed;
 };
 void accounting_totals(const struct accounting *accounting, struct accounting_totals *totals);
 

@@ -303,6 +303,8 @@ static void set_accounting_totals(struct session *session, struct record *record
 
 	accounting_totals(session->accounting, &totals);
 	record_set_unsigned(record, "madvise_calls", totals.calls);
+	if (!totals.losses_known)
+		return;
 	record_set_unsigned(record, "madvise_calls_lost", totals.calls_lost);
 	record_set_unsigned(record, "madvise_errnos_lost", totals.errnos_lost);
 	record_set_unsigned(record, "madvise_runs_missed", totals.runs_missed);
@@ -364,6 +366,8 @@ int session_finish(struct session *session)
 	for (unsigned i = 0; i < PROCESS_BUCKETS; i++)
 		for (struct process *process = session->buckets[i]; process; process = process->next)
 			process_end(session, process, "detached", false, 0);
+	if (!error && session->accounting)
+		error = accounting_error(session->accounting);
 	emit_totals(session);
 	return error ? error : session->answer;
 }

@@ -866,7 +866,7 @@ static void frames_enter(const struct order *order)
 }
 
 /* The variables of the runtime. */
-static uint64_t limit, mapped_ready, in_use, free_bytes, growth_goal;
+static uint64_t limit, mapped_ready;
 
 static int image_describe(struct dl_phdr_info *info, size_t size, void *context)
 {
@@ -906,9 +906,6 @@ static struct gctap_madvise_process process_of_frames(void)
 	process.nr_ranges = 5;
 	process.limit_address = (uintptr_t)&limit - bias;
 	process.mapped_ready_address = (uintptr_t)&mapped_ready - bias;
-	process.in_use_address = (uintptr_t)&in_use - bias;
-	process.free_address = (uintptr_t)&free_bytes - bias;
-	process.growth_goal_address = (uintptr_t)&growth_goal - bias;
 	return process;
 }
 
@@ -982,33 +979,21 @@ static void test_causes_by_variables(void **state)
 
 	limit = GIB;
 	mapped_ready = GIB - GIB / 32 + 1;
-	growth_goal = 0;
 	assert_cause(probe, &process, frames, GCTAP_MADVISE_LIMIT);
 	mapped_ready--;
 	assert_cause(probe, &process, frames, GCTAP_MADVISE_GROWTH);
-	in_use = 100 * MIB;
-	free_bytes = 20 * MIB;
-	growth_goal = 184 * MIB;
-	assert_cause(probe, &process, frames, GCTAP_MADVISE_LIMIT);
-	growth_goal--;
-	assert_cause(probe, &process, frames, GCTAP_MADVISE_GROWTH);
-	growth_goal = UINT64_MAX;
-	assert_cause(probe, &process, frames, GCTAP_MADVISE_LIMIT);
 	/* A small limit has a larger share for what cannot be seen. */
 	limit = 20 * MIB;
 	mapped_ready = 16 * MIB + 1;
-	growth_goal = 0;
 	assert_cause(probe, &process, frames, GCTAP_MADVISE_LIMIT);
 	limit = 1 * MIB;
 	mapped_ready = 0;
 	assert_cause(probe, &process, frames, GCTAP_MADVISE_LIMIT);
 	limit = INT64_MAX;
-	growth_goal = UINT64_MAX;
 	assert_cause(probe, &process, frames, GCTAP_MADVISE_GROWTH);
 
 	limit = GIB;
 	mapped_ready = GIB;
-	growth_goal = 0;
 	lacking = process;
 	lacking.limit_address = 0;
 	assert_cause(probe, &lacking, frames, GCTAP_MADVISE_GROWTH);

@@ -378,6 +378,24 @@ static void refaults(void **unused)
 
 /* ---- Single calls --------------------------------------------------------------------------- */
 
+/* A call of which only its begin, or its end, was seen. */
+static void a_part_of_a_call(void **unused)
+{
+	struct gctap_madvise_event event = { .ktime_ns = 7000000000,
+					     .pid = 77,
+					     .bytes = MIB,
+					     .advice = 4,
+					     .facts = GCTAP_MADVISE_FACT_PARTIAL,
+					     .comm = "hog" };
+	struct madvise_call call;
+
+	(void)unused;
+	madvise_describe_call(&event, &wall, &call);
+	assert_number(&call.record, "asked_bytes", MIB);
+	assert_unknown(&call.record, "duration_ns");
+	assert_unknown(&call.record, "freed_bytes");
+}
+
 static void single_calls(void **unused)
 {
 	struct gctap_madvise_event event = { .ktime_ns = 7000000000,
@@ -634,6 +652,7 @@ int main(void)
 		cmocka_unit_test(totals_of_a_process),
 		cmocka_unit_test(what_is_not_known_of_totals),
 		cmocka_unit_test(refaults),
+		cmocka_unit_test(a_part_of_a_call),
 		cmocka_unit_test(single_calls),
 		cmocka_unit_test(no_go_program),
 		cmocka_unit_test(functions_of_a_plan),
