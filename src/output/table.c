@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CELL_BYTES 32
@@ -154,7 +155,8 @@ static void append_age(struct line *line, const struct record *record, const cha
 	snprintf(returned_name, sizeof(returned_name), "returned_%s_bytes", age);
 	judged = value_of(record, judged_name);
 	returned = value_of(record, returned_name);
-	if (!judged.u)
+	/* Before that age, only what came back and was released once more has been judged. */
+	if (!judged.u || value_of(record, "period_ns").u < strtoul(age, NULL, 10) * 1000000000u)
 		snprintf(text, sizeof(text), "; within %.*s s: too early to say", (int)strlen(age) - 1, age);
 	else
 		snprintf(text, sizeof(text), "; within %.*s s: %s of %s (%.1f %%)", (int)strlen(age) - 1, age,
@@ -169,6 +171,10 @@ static void append_refault(struct line *line, const struct record *record)
 	struct value unwatched = value_of(record, "unwatched_bytes");
 	char text[128], cell[CELL_BYTES];
 
+	if (!value_of(record, "released_bytes").u && !unwatched.u) {
+		line_append_string(line, "  came back: nothing was given back\n");
+		return;
+	}
 	snprintf(text, sizeof(text), "  came back, of %s", unsigned_bytes(cell, record, "released_bytes"));
 	line_append_string(line, text);
 	append_age(line, record, "1s");

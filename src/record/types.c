@@ -222,11 +222,14 @@ static const struct record_field refault_fields[] = {
 	{ "released_bytes", VALUE_UNSIGNED, "bytes", "Length of the ranges given back that are watched." },
 	{ "unwatched_bytes", VALUE_UNSIGNED, "bytes",
 	  "Length of those that are not: too many at a time, or not heard of." },
-	{ "judged_1s_bytes", VALUE_UNSIGNED, "bytes", "Of the watched, what was released at least 1 s ago ..." },
+	{ "judged_1s_bytes", VALUE_UNSIGNED, "bytes",
+	  "Of the watched, what was released at least 1 s ago, or once more since ..." },
 	{ "returned_1s_bytes", VALUE_UNSIGNED, "bytes", "... and how much of that was back within 1 s." },
-	{ "judged_10s_bytes", VALUE_UNSIGNED, "bytes", "Of the watched, what was released at least 10 s ago ..." },
+	{ "judged_10s_bytes", VALUE_UNSIGNED, "bytes",
+	  "Of the watched, what was released at least 10 s ago, or once more since ..." },
 	{ "returned_10s_bytes", VALUE_UNSIGNED, "bytes", "... and how much of that was back within 10 s." },
-	{ "judged_60s_bytes", VALUE_UNSIGNED, "bytes", "Of the watched, what was released at least 60 s ago ..." },
+	{ "judged_60s_bytes", VALUE_UNSIGNED, "bytes",
+	  "Of the watched, what was released at least 60 s ago, or once more since ..." },
 	{ "returned_60s_bytes", VALUE_UNSIGNED, "bytes", "... and how much of that was back within 60 s." },
 };
 

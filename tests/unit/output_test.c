@@ -542,6 +542,10 @@ static void refaults_are_a_line(void **state)
 
 	(void)state;
 	record_clear(&record, &record_refault);
+	record_set_unsigned(&record, "period_ns", 59999999999);
+	record_set_unsigned(&record, "released_bytes", 0);
+	record_set_unsigned(&record, "unwatched_bytes", 0);
+	assert_written(OUTPUT_GCTRACE, false, &record, "  came back: nothing was given back\n");
 	record_set_unsigned(&record, "released_bytes", 8 << 20);
 	record_set_unsigned(&record, "unwatched_bytes", 0);
 	record_set_unsigned(&record, "judged_1s_bytes", 8 << 20);
@@ -556,6 +560,10 @@ static void refaults_are_a_line(void **state)
 	record_set_unsigned(&record, "unwatched_bytes", 12 << 10);
 	record_set_unsigned(&record, "judged_60s_bytes", UINT64_MAX);
 	record_set_unsigned(&record, "returned_60s_bytes", UINT64_MAX);
+	assert_written(OUTPUT_GCTRACE, false, &record,
+		       "  came back, of 8.0 MiB; within 1 s: 1.0 MiB of 8.0 MiB (12.5 %); within 10 s: 0 B of 3.0 KiB "
+		       "(0.0 %); within 60 s: too early to say; not watched: 12.0 KiB\n");
+	record_set_unsigned(&record, "period_ns", 60000000000);
 	assert_written(OUTPUT_GCTRACE, false, &record,
 		       "  came back, of 8.0 MiB; within 1 s: 1.0 MiB of 8.0 MiB (12.5 %); within 10 s: 0 B of 3.0 KiB "
 		       "(0.0 %); within 60 s: 16777216.0 TiB of 16777216.0 TiB (100.0 %); not watched: 12.0 KiB\n");
