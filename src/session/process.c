@@ -68,12 +68,13 @@ int process_watch(struct session *session, int fd, struct process *process)
 /* Of processes met through their file, of which all may be over by now. */
 static void watch_unnamed(struct session *session, struct process *process, uint64_t start_ns)
 {
-	uint64_t ticks = start_ns / (1000000000u / session->ticks_per_second);
+	uint64_t ticks = start_ns / (1000000000u / session->ticks_per_second), seen;
 
 	process->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
 	process->over = process->pidfd < 0 && errno == ESRCH;
-	/* The number may have been given away between the event and now. */
-	if (process->pidfd >= 0 && process_start_ticks((pid_t)process->pid) != ticks) {
+	seen = process_start_ticks((pid_t)process->pid);
+	/* The number may have been given away between the event and now. Where /proc hides it, it cannot be asked. */
+	if (process->pidfd >= 0 && seen && seen != ticks) {
 		close(process->pidfd);
 		process->pidfd = -1;
 		process->over = true;
@@ -179,11 +180,25 @@ void process_set_origin(const struct session *session, struct process *process)
 		snprintf(process->origin, sizeof(process->origin), "[%u %s]", process->pid, process->comm);
 }
 
+/* It has no number here: nothing could be told of it, nor when it ends. */
+static void note_foreign(struct session *session, const struct binary *binary)
+{
+	if (!session->foreign_events++)
+		session_note(session,
+			     "%s: processes that are not of gctap's pid namespace run it as well, and are not shown: "
+			     "run gctap in the host's to see them",
+			     binary->path);
+}
+
 /* The process of an event; NULL when nobody has asked for it. */
 struct process *process_of_event(struct session *session, const struct gctap_event *event, struct binary *binary)
 {
 	struct process *process = *bucket_of(session, event->pid);
 
+	if (!event->pid) {
+		note_foreign(session, binary);
+		return NULL;
+	}
 	while (process &&
 	       (process->pid != event->pid || process->ended || !same_start(session, process, event->start_ns)))
 		process = process->next;

@@ -78,6 +78,23 @@ static int open_accounting(struct session *session, struct failure *failure)
 	return error ? error : watch_ring(session, accounting_fd(session->accounting), failure);
 }
 
+/* What the kernel side says of times would be of other clocks than ours, and processes would not be known again. */
+static int check_time_namespace(struct failure *failure)
+{
+	FILE *file = fopen("/proc/self/timens_offsets", "re");
+	long long seconds, nanoseconds;
+	bool moved = false;
+
+	if (!file)
+		return 0;
+	while (fscanf(file, "%*s %lld %lld", &seconds, &nanoseconds) == 2)
+		moved |= seconds || nanoseconds;
+	fclose(file);
+	return moved ? failure_set(failure, -ENOTSUP,
+				   "gctap is in a time namespace, whose clocks are not the kernel's: run it outside")
+		     : 0;
+}
+
 int session_new(const struct session_options *options, struct session **out, struct failure *failure)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -91,6 +108,8 @@ int session_new(const struct session_options *options, struct session **out, str
 	session->clock.wall_offset_ns = (int64_t)(session_clock_ns(CLOCK_REALTIME) - session_clock_ns(CLOCK_MONOTONIC));
 	session->epoll = epoll_create1(EPOLL_CLOEXEC);
 	error = session->epoll < 0 ? failure_set(failure, -errno, "cannot create an epoll: %s", strerror(errno)) : 0;
+	if (!error)
+		error = check_time_namespace(failure);
 	if (!error && options->cycles)
 		error = open_probes(session, failure);
 	if (!error && options->madvise)

@@ -63,7 +63,8 @@ struct session {
 	bool has_spawned_status, active, finished;
 	bool has_over; /* a process that is over is to be reaped */
 	uint64_t cycles, scavenges, processes, gaps, missing;
-	int answer; /* of on_record, when it was not 0 */
+	uint64_t foreign_events; /* of processes outside our pid namespace */
+	int answer;		 /* of on_record, when it was not 0 */
 };
 
 /* session.c */

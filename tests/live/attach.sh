@@ -155,4 +155,30 @@ case_to_a_process_that_runs_with_gctrace_on() {
 	same "lines that only gctap has" 0 "$(comm -13 theirs ours | grep -cv '^gc 2000 ' || true)"
 }
 
+case_in_a_time_namespace() {
+	need unshare
+	unshare --time --fork --boottime 1000 true 2>/dev/null || skip "no time namespace can be made here"
+	start spin -seconds "$LASTING"
+	STATUS=0
+	unshare --time --fork --boottime 1000 "$GCTAP" trace -n 1 -p "$PID" >out 2>err || STATUS=$?
+	ended_with 2
+	same "lines of trouble" 1 "$(wc -l <err)"
+	matches "standard error" 'time namespace' "$(cat err)"
+}
+
+# Of a file that processes of another pid namespace run as well: they have no number here.
+case_processes_of_another_pid_namespace() {
+	need unshare jq
+	unshare --pid --fork --mount-proc true 2>/dev/null || skip "no pid namespace can be made here"
+	start spin -seconds "$LASTING"
+	STATUS=0
+	timeout --foreground -k 5 "$LIMIT" unshare --pid --fork --mount-proc bash -c "
+		'$GO_PROGRAMS/backtoback' -cycles 2000 >/dev/null &
+		exec '$GCTAP' trace --json -x '$GO_PROGRAMS/spin' -x '$GO_PROGRAMS/backtoback' -d 3" >out 2>err </dev/null || STATUS=$?
+	ended_with 0
+	same "words of it" 1 "$(grep -c 'not of gctap.s pid namespace' err)"
+	same "records of number 0" 0 "$(jq -c 'select(.pid == 0)' out | wc -l)"
+	same "programs that were seen" 1 "$(jq -r 'select(.type == "process").exe' out | sort -u | grep -c backtoback)"
+}
+
 run_cases "$@"
