@@ -97,7 +97,7 @@ int madvise_probe_each_sum(const struct madvise_probe *probe, madvise_sum_handle
 /* The failed calls among them by errno. */
 int madvise_probe_each_error(const struct madvise_probe *probe, madvise_error_handler handler, void *context);
 
-/* Readable when the ring has passed its wake-up threshold; to be consumed at least every 50 ms all the same. */
+/* Readable when the ring has passed its wake-up threshold; to be consumed at least every 100 ms all the same. */
 int madvise_probe_fd(const struct madvise_probe *probe);
 
 /* Returns 0 to go on; a negative answer ends consuming. The event is valid during the call only. */

@@ -45,9 +45,9 @@ int probe_set_add(struct probe_set *set, const struct probe_point *point, uint32
 void probe_set_remove(struct probe_set *set, uint32_t id);
 
 /* From here on hits become events. */
-int probe_set_activate(struct probe_set *set, struct failure *failure);
+void probe_set_activate(struct probe_set *set);
 
-/* Readable when the ring has passed its wake-up threshold; to be consumed at least every 50 ms all the same. */
+/* Readable when the ring has passed its wake-up threshold; to be consumed at least every 100 ms all the same. */
 int probe_set_fd(const struct probe_set *set);
 
 /*

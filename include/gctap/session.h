@@ -20,7 +20,7 @@ struct session;
 struct session_options {
 	bool cycles;			/* the gctrace lines; without, programs that are not Go can be added as well */
 	bool scavenge;			/* also take the scavtrace lines: two more probes */
-	bool trigger;			/* also take why and from where each cycle began: one more probe */
+	bool trigger;			/* also take why and from where each cycle began: two more probes */
 	bool madvise;			/* the sums of madvise calls, of processes that are added by pid */
 	bool madvise_events;		/* and each call */
 	bool madvise_refault;		/* and what came back of what was given back */
@@ -56,8 +56,9 @@ int session_add_process(struct session *session, struct target *target, struct f
 /* Attaches to every process of that file, those that run and those to come. */
 int session_add_file(struct session *session, const char *path, struct failure *failure);
 
-/* From here on cycles become records. Writes the records of the processes added so far. */
-int session_start(struct session *session, struct failure *failure);
+/* From here on cycles become records. Writes the records of the processes added so far; 0, or what on_record answered.
+ */
+int session_start(struct session *session);
 
 /* Lets a process that was spawned and added go on to its exec. */
 int session_release(struct session *session, struct failure *failure);

@@ -5,6 +5,7 @@
 
 #include <argp.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "gctap/failure.h"
 #include "gctap/output.h"
@@ -46,6 +47,8 @@ char *cli_join(int argc, char **argv);
 
 /* Whole numbers and durations ("1.5") of options; argp_error() otherwise. */
 long cli_number(struct argp_state *state, const char *text, long least, long most, const char *name);
+/* -p of a command that looks at one process. */
+void cli_one_pid(struct argp_state *state, const char *text, pid_t *pid);
 /* --format: sets the format and, behind "csv:", the type of record. */
 void cli_format(struct argp_state *state, const char *text, struct output_options *output);
 double cli_seconds(struct argp_state *state, const char *text);

@@ -91,6 +91,13 @@ long cli_number(struct argp_state *state, const char *text, long least, long mos
 	return least;
 }
 
+void cli_one_pid(struct argp_state *state, const char *text, pid_t *pid)
+{
+	if (*pid)
+		argp_error(state, "-p: one process at a time");
+	*pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p");
+}
+
 static const struct record_type *record_type_named(const char *name)
 {
 	for (const struct record_type *const *type = record_types; *type; type++)

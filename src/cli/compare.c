@@ -237,7 +237,7 @@ static int start(struct run *run, struct failure *failure)
 	}
 	error = session_add_process(run->session, target, failure);
 	if (!error)
-		error = session_start(run->session, failure);
+		error = session_start(run->session);
 	if (!error)
 		error = session_release(run->session, failure);
 	run->released = !error;

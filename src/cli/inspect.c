@@ -54,7 +54,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 	switch (key) {
 	case KEY_JSON: options->json = true; break;
-	case 'p': options->pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p"); break;
+	case 'p': cli_one_pid(state, text, &options->pid); break;
 	case ARGP_KEY_ARG:
 		if (options->path)
 			argp_error(state, "one file at a time");
@@ -74,7 +74,8 @@ static const struct argp argp = {
 	parse,
 	"FILE\n-p PID",
 	"What can be known of a Go binary, and how gctap would trace it. Needs no root for a file that can be read.\v"
-	"Exit status: 0 when the binary can be traced, 1 when it is no Go binary or cannot be solved.",
+	"Exit status: 0 when the binary can be traced, 1 when it is no Go binary or cannot be solved, 2 when it "
+	"could not be read.",
 	NULL,
 	NULL,
 	NULL
@@ -246,8 +247,8 @@ static void print_text(const struct inspection *inspection)
 	char line[1024];
 
 	put("file          ", inspection->path);
-	printf(", %.1f MB, %.2f MB of it read\n", (double)inspection->file_bytes / 1e6,
-	       (double)inspection->bytes_read / 1e6);
+	printf(", %.1f MB, %.2f MB of it read\n", (double)inspection->file_bytes / (1 << 20),
+	       (double)inspection->bytes_read / (1 << 20));
 	printf("go            %s, %u functions\n", inspection->version[0] ? inspection->version : "version unknown",
 	       gobin_function_count(inspection->gobin));
 	printf("build id      %s\n", inspection->build_id[0] ? inspection->build_id : "unknown");

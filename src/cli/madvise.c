@@ -7,6 +7,8 @@
 #include "cli.h"
 #include "gctap/madvise_probe.h"
 
+#define INTERVAL_MIN 0.001
+
 enum { KEY_FORMAT = 256, KEY_JSON, KEY_EVENTS, KEY_REFAULT, KEY_BUFFER, KEY_ATTACH };
 
 struct options {
@@ -48,18 +50,28 @@ static void set_format(struct argp_state *state, struct options *options, const 
 		output->csv_type = &record_madvise;
 }
 
-/* Numbers in front of a command, as vmstat has them: INTERVAL [COUNT]. */
+static void take_interval(struct argp_state *state, struct options *options, const char *text)
+{
+	options->interval = cli_seconds(state, text);
+	if (options->interval < INTERVAL_MIN)
+		argp_error(state, "INTERVAL: %g seconds or more, not '%s'", INTERVAL_MIN, text);
+}
+
+/* Numbers in front of a command, as vmstat has them: INTERVAL [COUNT]. Where -p was given, nothing else can follow. */
 static bool take_number(struct argp_state *state, struct options *options, const char *text)
 {
+	bool nothing_else = options->run.nr_pids && !state->quoted;
 	char *end;
 	double value = strtod(text, &end);
 
-	if (end == text || *end || !(value > 0) || state->quoted)
+	if (!nothing_else && (end == text || *end || !(value > 0) || state->quoted))
 		return false;
 	if (options->interval == 0)
-		options->interval = cli_seconds(state, text);
+		take_interval(state, options, text);
 	else if (options->run.session.madvise_intervals_max == 0)
 		options->run.session.madvise_intervals_max = (uint64_t)cli_number(state, text, 1, 1L << 40, "COUNT");
+	else if (nothing_else)
+		argp_error(state, "'%s'? INTERVAL and COUNT are all", text);
 	else
 		return false;
 	return true;
@@ -74,9 +86,17 @@ static unsigned way_named(struct argp_state *state, const char *name)
 	return 0;
 }
 
+static bool shows(const struct record_type *type)
+{
+	return !type || (type != &record_gc_cycle && type != &record_scavenge && type != &record_gap);
+}
+
 static void check_options(struct argp_state *state, struct options *options)
 {
 	struct run_options *run = &options->run;
+
+	if (!shows(run->output.csv_type))
+		argp_error(state, "csv:%s is of gctap trace", run->output.csv_type->name);
 
 	if (!run->command && !run->nr_pids)
 		argp_error(state, "which process? -p PID, or -- COMMAND");

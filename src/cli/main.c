@@ -46,11 +46,15 @@ static int written(void)
 
 static int run(const struct command *command, int argc, char **argv)
 {
+	static char help[] = "--help";
 	char name[64];
 
 	/* What argp shows as the program's name. */
 	snprintf(name, sizeof(name), "gctap %s", command->name);
 	argv[1] = name;
+	/* argp has a letter of its own for that. */
+	if (argc > 2 && !strcmp(argv[2], "-h"))
+		argv[2] = help;
 	return command->run(argc - 1, argv + 1);
 }
 

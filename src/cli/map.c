@@ -34,7 +34,7 @@ static const struct argp_option argp_options[] = {
 	{ "json", KEY_JSON, NULL, 0, "as one JSON object", 1 },
 	{ "columns", KEY_COLUMNS, "N", 0, "width of the text, 24 to 1000 (default: of the terminal, else 100)", 2 },
 	{ "ascii", KEY_ASCII, NULL, 0, "letters, not colours; also when it is no terminal", 2 },
-	{ "no-color", KEY_NO_COLOUR, NULL, 0, "the same", 2 },
+	{ "no-color", KEY_NO_COLOUR, NULL, 0, "the same as --ascii, and so is NO_COLOR in the environment", 2 },
 	{ 0 },
 };
 
@@ -43,7 +43,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	struct options *options = state->input;
 
 	switch (key) {
-	case 'p': options->pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p"); break;
+	case 'p': cli_one_pid(state, text, &options->pid); break;
 	case KEY_JSON: options->json = true; break;
 	case KEY_SVG: options->svg = text; break;
 	case KEY_HTML: options->html = text; break;
@@ -81,6 +81,14 @@ static const struct argp argp = {
 struct files {
 	FILE *html, *svg;
 };
+
+/* As no-color.org has it; a dumb terminal would show the sequences. */
+static bool no_colour_wanted(void)
+{
+	const char *wish = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+	return (wish && *wish) || (terminal && !strcmp(terminal, "dumb"));
+}
 
 static int take(const struct subject *subject, struct ledger *ledger, struct picture *picture, struct failure *failure)
 {
@@ -178,7 +186,7 @@ static int print(const struct options *options, struct picture *picture, const s
 	} else {
 		unsigned rows = terminal_rows(&text.columns);
 
-		text.colour = isatty(STDOUT_FILENO) && !options->ascii && !options->no_colour;
+		text.colour = isatty(STDOUT_FILENO) && !options->ascii && !options->no_colour && !no_colour_wanted();
 		picture_fit(picture, (size_t)rows * picture_text_slots(text.columns));
 		picture_append_text(&line, picture, title, &text);
 	}

@@ -91,7 +91,7 @@ static void print_table(void)
 
 int command_privileges(int argc, char **argv)
 {
-	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	cli_parse(&argp, argc, argv, 0, NULL);
 	print_table();
 	if (fflush(stdout) || ferror(stdout)) {
 		cli_note("cannot write the table", NULL);

@@ -190,7 +190,7 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 	if (!error)
 		error = emit_header(run, command_line);
 	if (!error)
-		error = session_start(run->session, failure);
+		error = session_start(run->session);
 	if (!error)
 		error = session_release(run->session, failure);
 	run->released = !error;

@@ -30,15 +30,26 @@ static const struct argp_option argp_options[] = {
 	{ 0 },
 };
 
+static void add_madvise(struct run_options *options)
+{
+	options->session.madvise = true;
+	options->session.madvise_interval_ns = MADVISE_INTERVAL_NS;
+}
+
 static void check_options(struct argp_state *state, struct run_options *options)
 {
 	bool others = options->nr_pids || options->nr_files;
+	const struct record_type *type = options->output.csv_type;
 
 	if (!options->command && !others)
 		argp_error(state, "what is to be traced? -p PID, -x FILE, or -- COMMAND");
 	/* These two have nothing to show without. */
-	if (options->output.format == OUTPUT_SCVG || options->output.csv_type == &record_scavenge)
+	if (options->output.format == OUTPUT_SCVG || type == &record_scavenge)
 		options->session.scavenge = true;
+	if (type == &record_madvise || type == &record_madvise_summary)
+		add_madvise(options);
+	if (type == &record_madvise_call || type == &record_refault)
+		argp_error(state, "csv:%s is of gctap madvise", type->name);
 	if (options->session.madvise && options->nr_files)
 		argp_error(state, "--madvise accounts for processes: give -p PID or a command, not -x");
 	if (options->command && others)
@@ -57,10 +68,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	case KEY_JSON: options->output.format = OUTPUT_JSON; break;
 	case 'T': options->output.timestamps = true; break;
 	case 'o': options->output.path = text; break;
-	case KEY_MADVISE:
-		options->session.madvise = true;
-		options->session.madvise_interval_ns = MADVISE_INTERVAL_NS;
-		break;
+	case KEY_MADVISE: add_madvise(options); break;
 	case KEY_TRIGGER: options->session.trigger = true; break;
 	case 'd': options->duration = cli_seconds(state, text); break;
 	case 'n': options->count = cli_number(state, text, 1, 1L << 40, "-n"); break;
@@ -85,7 +93,8 @@ static const struct argp argp = {
 	"The gctrace lines of Go programs, as the runtime would print them with GODEBUG=gctrace=1, without setting "
 	"that and without a restart.\v"
 	"Lines go to stdout, all else to stderr. Needs root, or what 'gctap privileges' says. "
-	"A number that could not be read is '?'. With a command, the exit status is the command's; a command is "
+	"A number that could not be read is '?'. What a command prints goes to the same stdout: -o FILE keeps them "
+	"apart. With a command, the exit status is the command's; a command is "
 	"ended with SIGTERM when -d or -n is over. Ctrl-C ends.",
 	NULL,
 	NULL,

@@ -62,7 +62,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 	struct options *options = state->input;
 
 	switch (key) {
-	case 'p': options->pid = (pid_t)cli_number(state, text, 1, 1 << 22, "-p"); break;
+	case 'p': cli_one_pid(state, text, &options->pid); break;
 	case KEY_JSON: options->json = true; break;
 	case KEY_REFAULT: options->refault = true; break;
 	case KEY_WATCH: options->watch = cli_seconds(state, text); break;
@@ -299,7 +299,7 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 	if (!error)
 		error = session_add_process(session, target, failure);
 	if (!error)
-		error = session_start(session, failure);
+		error = session_start(session);
 	if (!error)
 		error = privilege_settle(features_of(options), &options->pid, 1, failure);
 	inquiry->begun_ns = now_ns();
@@ -331,7 +331,7 @@ static void note_end(const struct inquiry *inquiry)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "process %d %s after %.1f s; this is what was seen until then",
+	snprintf(text, sizeof(text), "process %d %s, after %.1f s: this is what was seen until then",
 		 inquiry->subject.target->pid,
 		 target_alive(inquiry->subject.target) ? "is another program" : "has ended", inquiry->trends.seconds);
 	cli_note(text, NULL);

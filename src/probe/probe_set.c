@@ -284,11 +284,9 @@ void probe_set_remove(struct probe_set *set, uint32_t id)
 	slot->retired = true;
 }
 
-int probe_set_activate(struct probe_set *set, struct failure *failure)
+void probe_set_activate(struct probe_set *set)
 {
-	(void)failure;
 	__atomic_store_n(&set->skeleton->bss->active, true, __ATOMIC_RELEASE);
-	return 0;
 }
 
 int probe_set_fd(const struct probe_set *set)

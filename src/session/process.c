@@ -159,6 +159,8 @@ void process_end(struct session *session, struct process *process, const char *r
 		accounting_end(session->accounting, process->pid);
 	process->ended = true;
 	session->live -= process->named;
+	if (process->named && !has_status && !session->finished && strcmp(reason, "exec"))
+		session_note(session, "%u (%s): has ended", process->pid, process->comm);
 	session_detach_unused(session, process->binary);
 	if (!process->announced)
 		return;

@@ -233,12 +233,10 @@ int session_add_file(struct session *session, const char *path, struct failure *
 	return error;
 }
 
-int session_start(struct session *session, struct failure *failure)
+int session_start(struct session *session)
 {
-	int error = session->probes ? probe_set_activate(session->probes, failure) : 0;
-
-	if (error)
-		return error;
+	if (session->probes)
+		probe_set_activate(session->probes);
 	session->active = true;
 	session->started_ns = session_clock_ns(CLOCK_MONOTONIC);
 	session->started_boottime_ns = session_clock_ns(CLOCK_BOOTTIME);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,6 +80,20 @@ static int pidfd_refused(int error, pid_t pid, struct failure *failure)
 	return failure_set(failure, error, "cannot open process %d: %s", pid, strerror(-error));
 }
 
+static bool may_ptrace(void)
+{
+	unsigned long long effective = 0;
+	char line[128];
+	FILE *file = fopen("/proc/self/status", "re");
+
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file) && sscanf(line, "CapEff: %llx", &effective) != 1)
+		;
+	fclose(file);
+	return effective >> CAP_SYS_PTRACE & 1;
+}
+
 static int exe_refused(int error, pid_t pid, struct failure *failure)
 {
 	char path[32], name[2];
@@ -92,6 +107,12 @@ static int exe_refused(int error, pid_t pid, struct failure *failure)
 				   "the executable of process %d is not readable (run as root, or grant "
 				   "CAP_DAC_READ_SEARCH)",
 				   pid);
+	if ((error == -EACCES || error == -EPERM) && may_ptrace())
+		return failure_set(
+			failure, error,
+			"the kernel does not let gctap look at process %d, although it has CAP_SYS_PTRACE: a "
+			"security module or a container protects it",
+			pid);
 	if (error == -EACCES || error == -EPERM)
 		return failure_set(failure, error,
 				   "not permitted to look at process %d: CAP_SYS_PTRACE is missing "

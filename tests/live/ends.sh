@@ -263,7 +263,7 @@ case_a_watched_process_executes_another_program() {
 	await_end "$TAP"
 	ended_with 0
 	says err "^gctap: $PID \([a-z]+\): has executed another program" || fail "no word of it: $(cat err)"
-	says err "^gctap: process $PID is another program after" || fail "no word of it: $(cat err)"
+	says err "^gctap: process $PID is another program, after" || fail "no word of it: $(cat err)"
 	same "ended, heap read" '[true,true]' "$(jq -c '[.trends.ended, .by_pages]' out)"
 	kill "$PID"
 }

@@ -273,7 +273,7 @@ static void test_windows(void **state)
 	window_add(&point, GCTAP_BASE_REGS, 0, REGS_BYTES);
 	window_add(&point, GCTAP_BASE_SP, 0, 8);
 	id = point_add(set, &point);
-	assert_int_equal(probe_set_activate(set, NULL), 0);
+	probe_set_activate(set);
 	child_order(&child, (struct order){ .hits = 10, .a = 0xabcdef, .b = 1 });
 	assert_int_equal(consume(set), 10);
 	for (int i = 0; i < got.nr; i++) {
@@ -321,7 +321,7 @@ static void test_largest_capture(void **state)
 	}
 	assert_int_equal(offset, GCTAP_PAYLOAD_MAX);
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_hit(&child, 1);
 	assert_int_equal(consume(set), 1);
 	assert_int_equal(got.events[0].windows_read, 0xffff);
@@ -343,7 +343,7 @@ static void test_kernel_facts(void **state)
 	(void)state;
 	prctl(PR_GET_NAME, comm);
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_order(&child, (struct order){ .hits = 1, .threads = 1, .a = 2, .b = 1 });
 	assert_int_equal(consume(set), 1);
 	assert_int_equal(event->pid, child.pid);
@@ -373,7 +373,7 @@ static void test_window_fault(void **state)
 	window_add(&point, GCTAP_BASE_SP, INT64_MIN, 8);		    /* no user address */
 	window_add(&point, GCTAP_BASE_IP, (intptr_t)&victim_data[1] - (intptr_t)victim_probe, 8);
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_hit(&child, 5);
 	assert_int_equal(consume(set), 5);
 	for (int i = 0; i < got.nr; i++) {
@@ -397,7 +397,7 @@ static void test_ring_full(void **state)
 
 	(void)state;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_order(&child, (struct order){ .hits = 500, .threads = 4, .a = 2, .b = 1 });
 	first = consume(set);
 	assert_in_range(first, 1, 100);
@@ -420,7 +420,7 @@ static void test_all_threads(void **state)
 
 	(void)state;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_order(&child, (struct order){ .hits = 1000, .threads = 8, .a = 2, .b = 1 });
 	consume(set);
 	/* First, for it says why events are missing. */
@@ -450,7 +450,7 @@ static void test_other_process_untouched(void **state)
 
 	(void)state;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	assert_true(probe_installed(traced.pid));
 	assert_false(probe_installed(other.pid));
 	child_hit(&other, 10);
@@ -471,7 +471,7 @@ static void test_pid_filter(void **state)
 	(void)state;
 	point.pid_filter = traced.pid;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_hit(&other, 10);
 	child_hit(&traced, 7);
 	assert_int_equal(consume(set), 7);
@@ -492,7 +492,7 @@ static void test_every_process(void **state)
 
 	(void)state;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	second = child_start();
 	child_hit(&first, 3);
 	child_hit(&second, 4);
@@ -513,7 +513,7 @@ static void test_branch_not_taken(void **state)
 	(void)state;
 	point.capture.flags = GCTAP_CAPTURE_IF_NOT_BELOW_EQUAL;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_order(&child, (struct order){ .hits = 1, .a = 1, .b = 2 });
 	child_order(&child, (struct order){ .hits = 1, .a = 2, .b = 2 });
 	assert_int_equal(consume(set), 0);
@@ -535,7 +535,7 @@ static void test_stack(void **state)
 	(void)state;
 	point.capture.flags = GCTAP_CAPTURE_STACK | GCTAP_CAPTURE_IN_PROLOGUE;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_hit(&child, 1);
 	assert_int_equal(consume(set), 1);
 	assert_true(event->facts & GCTAP_FACT_STACK);
@@ -559,7 +559,7 @@ static void test_nothing_before_activation(void **state)
 	point_add(set, &point);
 	child_hit(&child, 10);
 	assert_int_equal(consume(set), 0);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_hit(&child, 1);
 	assert_int_equal(consume(set), 1);
 	assert_no_drops(set);
@@ -576,7 +576,7 @@ static void test_remove(void **state)
 
 	(void)state;
 	id = point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	assert_true(probe_installed(child.pid));
 	child_hit(&child, 3);
 	probe_set_remove(set, id);
@@ -616,7 +616,7 @@ static void test_killed_tracer_leaves_nothing(void **state)
 		struct probe_point point = point_of(child.pid);
 
 		point_add(set, &point);
-		probe_set_activate(set, NULL);
+		probe_set_activate(set);
 		if (write(ready[1], "", 1) == 1)
 			pause();
 		_exit(1);
@@ -650,7 +650,7 @@ static void test_spawned_before_exec(void **state)
 	assert_int_equal(target_spawn(&options, &target, &failure), 0);
 	point = (struct probe_point){ .exe_fd = target->exe_fd, .file_offset = probe_offset(), .pid = target->pid };
 	assert_int_equal(probe_set_add(set, &point, &id, &failure), 0);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	assert_int_equal(target_release(target, &failure), 0);
 	assert_int_equal(target_wait(target, &status), 0);
 	assert_int_equal(consume(set), 50);
@@ -687,7 +687,7 @@ static void test_deleted_file(void **state)
 	assert_non_null(strstr(target->exe_path, "(deleted)"));
 	point = (struct probe_point){ .exe_fd = target->exe_fd, .file_offset = probe_offset(), .pid = target->pid };
 	assert_int_equal(probe_set_add(set, &point, &id, &failure), 0);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	/* Before it waits, the signal would end it. */
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	close(ready[0]);
@@ -716,7 +716,7 @@ static void test_handler_stops(void **state)
 
 	(void)state;
 	point_add(set, &point);
-	probe_set_activate(set, NULL);
+	probe_set_activate(set);
 	child_hit(&child, 3);
 	assert_int_equal(probe_set_consume(set, event_stop, &calls), -ECANCELED);
 	assert_int_equal(calls, 1);

@@ -47,6 +47,52 @@ case_command_is_looked_up_in_the_path() {
 	same "lines" 5 "$(cycle_lines out)"
 }
 
+# refused WORD : wrong usage, which is said so.
+refused() {
+	ended_with 2
+	matches "standard error" "$1" "$(head -n 1 err)"
+}
+
+case_numbers_that_are_none() {
+	start spin -seconds "$LASTING"
+	gctap madvise -p "$PID" x
+	refused "a number of seconds above 0, not 'x'"
+	gctap madvise -p "$PID" 1 0
+	refused "COUNT: a whole number"
+	gctap madvise -p "$PID" 1 2 3
+	refused "'3'\? INTERVAL and COUNT are all"
+	gctap madvise -p "$PID" 0.0001
+	refused 'INTERVAL: 0.001 seconds or more'
+	gctap madvise --format csv:gc_cycle -p "$PID"
+	refused 'csv:gc_cycle is of gctap trace'
+	gctap trace --format csv:refault -p "$PID"
+	refused 'csv:refault is of gctap madvise'
+	gctap trace --format csv:madvise -d 0.5 -p "$PID"
+	ended_with 0
+	matches "heading" '^ktime_ns,' "$(head -n 1 out)"
+	(($(wc -l <out) > 1)) || fail "no row"
+	for command in why map inspect; do
+		gctap "$command" -p "$PID" -p "$$"
+		refused 'one process at a time'
+	done
+}
+
+case_the_end_of_a_process_is_told() {
+	start spin -seconds "$LASTING"
+	tap trace -p "$PID"
+	await has_lines out 3
+	kill -KILL "$PID"
+	await_end "$TAP"
+	ended_with 0
+	says err "^gctap: $PID \(spin\): has ended" || fail "$(cat err)"
+}
+
+case_short_help() {
+	gctap trace -h
+	ended_with 0
+	says out 'Usage: gctap trace' || fail "$(cat out err)"
+}
+
 case_command_not_found() {
 	gctap trace -- no-such-command-here
 	one_line_of_trouble 'no-such-command-here: command not found'

@@ -175,7 +175,7 @@ case_a_program_that_ends() {
 	kill "$PID"
 	await_end "$TAP"
 	ended_with 0
-	matches "standard error" "process $PID has ended after" "$(cat err)"
+	matches "standard error" "process $PID has ended, after" "$(cat err)"
 	same "it had" true "$(jq .trends.ended out)"
 	same "resident memory is known" true "$(jq '.rss_bytes > 1000000' out)"
 	as_the_schema_says out
