@@ -214,7 +214,7 @@ static int32_t live_distance(struct types *types)
 
 	if ((place(types, CONTROLLER, "heapInUse", 8, &in_use) && place(types, CONTROLLER, "heapLive", 8, &live)) ||
 	    (place(types, MSTATS, "heap_inuse", 8, &in_use) && place(types, MSTATS, "heap_live", 8, &live)))
-		return (int32_t)live - (int32_t)in_use;
+		return (int32_t)(live - in_use);
 	return 0;
 }
 
@@ -260,11 +260,30 @@ static int read_file(int file, uint64_t lock, struct heap_layout *layout, struct
 	return error;
 }
 
+static bool within(const struct heap_span_layout *span, uint32_t offset, uint32_t length)
+{
+	return offset <= span->bytes && length <= span->bytes - offset;
+}
+
+bool heap_span_layout_fits(const struct heap_span_layout *span)
+{
+	return span->bytes <= HEAP_SPAN_BYTES_MAX && (span->index_bytes == 2 || span->index_bytes == 8) &&
+	       within(span, span->start, 8) && within(span, span->pages, 8) &&
+	       within(span, span->elements, span->index_bytes) && within(span, span->free_index, span->index_bytes) &&
+	       within(span, span->allocated, 2) && within(span, span->element_bytes, 8) &&
+	       within(span, span->alloc_bits, 8) && within(span, span->mark_bits, 8) &&
+	       within(span, span->sweepgen, 4) && within(span, span->class, 1) && within(span, span->state, 1);
+}
+
 /* ---- In a process of its own -------------------------------------------------------------------- */
 
-/* The libraries believe the file's sizes: what a hostile one leads them to ends with this process. */
+/*
+ * The libraries believe the file's sizes: what a hostile one leads them to ends with this process. Its answer is
+ * as little to be trusted as the file: truth values come as bytes, since not every byte is a bool.
+ */
 struct answer {
 	int error;
+	uint8_t released_with_arena, inline_marks;
 	struct heap_layout layout;
 	struct failure failure;
 };
@@ -290,6 +309,8 @@ static void answer_to(int pipe, int file, uint64_t lock)
 
 	limit_resources();
 	answer.error = read_file(file, lock, &answer.layout, &answer.failure);
+	answer.released_with_arena = answer.layout.released_with_arena;
+	answer.inline_marks = answer.layout.inline_marks;
 	if (write(pipe, &answer, sizeof(answer)) != (ssize_t)sizeof(answer))
 		_exit(1);
 	_exit(0);
@@ -308,6 +329,19 @@ static bool read_answer(int pipe, struct answer *answer)
 			return false;
 	}
 	return true;
+}
+
+static int take_answer(struct answer *answer, struct heap_layout *layout, struct failure *failure)
+{
+	answer->failure.text[sizeof(answer->failure.text) - 1] = '\0';
+	if (answer->error)
+		return failure_set(failure, answer->error == -ENOENT ? -ENOENT : -ENOTSUP, "%s", answer->failure.text);
+	if (!heap_span_layout_fits(&answer->layout.span))
+		return failure_set(failure, -ENOTSUP, "by its DWARF a span's fields lie outside of it");
+	answer->layout.released_with_arena = answer->released_with_arena != 0;
+	answer->layout.inline_marks = answer->inline_marks != 0;
+	*layout = answer->layout;
+	return 0;
 }
 
 int heap_layout_by_dwarf(int file, uint64_t lock, struct heap_layout *layout, struct failure *failure)
@@ -332,6 +366,5 @@ int heap_layout_by_dwarf(int file, uint64_t lock, struct heap_layout *layout, st
 		return failure_set(failure, error, "cannot read the program's DWARF: %s", strerror(-error));
 	if (!answered)
 		return failure_set(failure, -ENOTSUP, "the program's DWARF is too large, or broken");
-	*layout = answer.layout;
-	return answer.error ? failure_set(failure, answer.error, "%s", answer.failure.text) : 0;
+	return take_answer(&answer, layout, failure);
 }

@@ -41,6 +41,9 @@ extern const size_t heap_layouts_count;
 extern const struct heap_layout heap_layouts_found[];
 extern const size_t heap_layouts_found_count;
 
+/* Whether each field lies within what is read of a span. */
+bool heap_span_layout_fits(const struct heap_span_layout *span);
+
 /*
  * From the DWARF in a program's file. @lock: file address of what is held while a sweep is reported. -ENOENT:
  * there is none of the runtime; -ENOTSUP: the heap is of a make that the reader does not know.
