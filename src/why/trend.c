@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gctap/unknown.h"
@@ -354,6 +355,23 @@ static void judge_pressure(struct bench *bench, const struct trends *trends)
 	    rate, trends->seconds, spent, trends->near_limit, trends->limit_known);
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* What is usual. The end of a line that falls can be below all samples, and below nothing. */
+static double median(const struct trend *trend)
+{
+	double bytes[TREND_SAMPLES_MAX];
+
+	memcpy(bytes, trend->bytes, trend->count * sizeof(*bytes));
+	qsort(bytes, trend->count, sizeof(*bytes), compare_doubles);
+	return trend->count ? bytes[trend->count / 2] : 0;
+}
+
 /* What can be said of objects when they do not grow: that, or that there was too little to see. */
 static void judge_steady(struct bench *bench, const struct trends *trends)
 {
@@ -373,13 +391,12 @@ static void judge_steady(struct bench *bench, const struct trends *trends)
 		return;
 	}
 	verdict->name = "no_heap_leak";
-	verdict->bytes = (uint64_t)line.last;
+	verdict->bytes = (uint64_t)median(&trends->live);
 	say(verdict,
 	    "No leak of objects: about %.1f MB were alive after each collection in %.0f s, %+.2f MB a minute (99 %% "
-	    "sure: "
-	    "%.2f to %.2f), over %zu samples.",
-	    line.last / MIB, line.seconds, line.slope * 60 / MIB, line.low * 60 / MIB, line.high * 60 / MIB,
-	    line.count);
+	    "sure: %.2f to %.2f), over %zu samples.",
+	    (double)verdict->bytes / MIB, line.seconds, line.slope * 60 / MIB, line.low * 60 / MIB,
+	    line.high * 60 / MIB, line.count);
 }
 
 unsigned trend_judge(const struct trends *trends, struct verdict verdicts[VERDICTS_MAX], unsigned count)

@@ -283,6 +283,22 @@ static void steady_is_said(void **unused)
 	assert_false(verdicts[0].leak);
 }
 
+/* A cache was thrown away early: the line through it ends below nothing, the heap does not. */
+static void a_heap_that_has_fallen_has_bytes(void **unused)
+{
+	(void)unused;
+	memset(&trends, 0, sizeof(trends));
+	trends.seconds = 30;
+	for (int i = 0; i < 30; i++)
+		trend_add(&trends.live, i, (i < 6 ? 1000 : 5) * MIB);
+	trend_line(&trends.live, &line);
+	assert_true(line.last < 0);
+	assert_int_equal(trend_judge(&trends, verdicts, 0), 1);
+	assert_string_equal(verdicts[0].name, "no_heap_leak");
+	assert_int_equal(verdicts[0].bytes, 5 * (uint64_t)MIB);
+	assert_non_null(strstr(verdicts[0].evidence, "about 5.0 MB were alive"));
+}
+
 static void too_little_is_said(void **unused)
 {
 	(void)unused;
@@ -446,6 +462,7 @@ int main(void)
 		cmocka_unit_test(long_runs_are_thinned),
 		cmocka_unit_test(a_leak_comes_first),
 		cmocka_unit_test(steady_is_said),
+		cmocka_unit_test(a_heap_that_has_fallen_has_bytes),
 		cmocka_unit_test(too_little_is_said),
 		cmocka_unit_test(rising_in_waves_is_not_called_steady),
 		cmocka_unit_test(doubt_is_told_of_each_kind),
