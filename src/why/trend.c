@@ -312,9 +312,11 @@ static void judge_refault(struct bench *bench, const struct trends *trends)
 	const struct refault_totals *refault = &trends->refault;
 	double soon = share(refault->returned[0], refault->judged[0]);
 	double later = share(refault->returned[1], refault->judged[1]);
+	bool holds =
+		(refault->judged[0] >= REFAULT_MIN && soon >= 25) || (refault->judged[1] >= REFAULT_MIN && later >= 50);
 	struct verdict *verdict;
 
-	if (!trends->refault_watched || refault->judged[0] < REFAULT_MIN || (soon < 25 && later < 50))
+	if (!trends->refault_watched || !holds)
 		return;
 	verdict = put_first(bench);
 	verdict->name = "refault";

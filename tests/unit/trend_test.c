@@ -384,6 +384,10 @@ static void what_comes_back_at_once(void **unused)
 	assert_true(thrashes(100 * mib, 0, 100 * mib, 50 * mib));
 	assert_false(thrashes(15 * mib, 15 * mib, 15 * mib, 15 * mib)); /* little */
 	assert_false(thrashes(0, 0, 0, 0));
+	/* Each share is of enough, or is not asked. */
+	assert_false(thrashes(100 * mib, 0, mib, mib));
+	assert_false(thrashes(mib, mib, 100 * mib, 0));
+	assert_true(thrashes(100 * mib, 0, 16 * mib, 8 * mib));
 }
 
 static bool pressed(uint64_t cycles, uint64_t gc_seconds, unsigned near_limit)
