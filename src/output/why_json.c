@@ -163,10 +163,10 @@ json_t *why_report_json(const struct why_report *report)
 				 "go_version", report->version[0] ? report->version : NULL, "rss_bytes",
 				 integer(ledger->rss), "remainder_bytes", (json_int_t)ledger->bytes[LEDGER_REMAINDER],
 				 "classes", classes(ledger), "verdicts", verdicts(report));
-	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:b, s:s?}", "heap", heap(ledger), "environment",
+	json_t *rest = json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "heap", heap(ledger), "environment",
 				 environment(report->environment), "container", container(report->cgroup), "trends",
 				 trends(report->trends), "by_pages", ledger->by_pages, "coarse_because",
-				 ledger->by_pages ? NULL : ledger->coarse.text);
+				 any_text(ledger->by_pages ? NULL : ledger->coarse.text));
 	json_t *kernel =
 		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "lazy_free_bytes", number(ledger->lazy_free),
 			  "huge_bytes", number(ledger->huge), "swap_bytes", number(ledger->swapped),
