@@ -6,15 +6,16 @@
 
 #include "gctap/record.h"
 
-#define PATH_SHOWN 120
-#define TEXT_SHOWN 60 /* of a variable of the environment */
+#define PATH_SHOWN   120
+#define TEXT_SHOWN   60	  /* of a variable of the environment */
+#define REASON_SHOWN 2048 /* all of it, escaped */
 
 static double mb(int64_t bytes)
 {
 	return (double)bytes / (1 << 20);
 }
 
-/* Names are the process's choice: none may command the terminal. */
+/* Names are the process's choice, and reasons quote them: none may command the terminal. */
 static void print_escaped(FILE *to, const char *text, int shown)
 {
 	char *escaped = text ? record_text_escape(text, true) : NULL;
@@ -38,8 +39,10 @@ static void print_remark(FILE *to, const struct why_report *report, enum ledger_
 	const struct heap_counters *counters = &ledger->heap.counters;
 	int64_t in_use = ledger->bytes[LEDGER_LIVE] + ledger->bytes[LEDGER_NEW] + ledger->bytes[LEDGER_HOLES];
 
-	if (class == LEDGER_HEAP)
-		fprintf(to, "  not told apart: %s", ledger->coarse.text);
+	if (class == LEDGER_HEAP) {
+		fputs("  not told apart: ", to);
+		print_escaped(to, ledger->coarse.text, REASON_SHOWN);
+	}
 	if (class == LEDGER_NEW && heap_goal_known(counters))
 		fprintf(to, "  goes at the next cycle (goal %.1f MB)", mb((int64_t)counters->percent_goal.value));
 	if (class == LEDGER_HOLES && in_use > 0)
@@ -166,7 +169,9 @@ void why_report_text(FILE *to, const struct why_report *report)
 	for (unsigned i = 0; i < report->nr_verdicts; i++) {
 		const struct verdict *verdict = &report->verdicts[i];
 
-		fprintf(to, "\n%s%s\n", i ? "" : "Verdict: ", verdict->evidence);
+		fprintf(to, "\n%s", i ? "" : "Verdict: ");
+		print_escaped(to, verdict->evidence, REASON_SHOWN);
+		fputc('\n', to);
 		if (verdict->advice)
 			fprintf(to, "  %s\n", verdict->advice);
 	}

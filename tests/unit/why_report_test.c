@@ -167,12 +167,37 @@ static void text_for_people(void **state)
 	free(text);
 }
 
+/* The reason may name a file, cut where the room ended; the evidence may quote it. */
+static void why_it_is_coarse_is_any_bytes(void **state)
+{
+	struct verdict verdict = { .name = "cannot_tell", .evidence = "It is \xc2\x9b\x33\x31m\x9b." };
+	struct why_report report = {
+		.pid = 1, .version = "", .ledger = &ledger, .verdicts = &verdict, .nr_verdicts = 1
+	};
+	json_t *json;
+	char *text;
+
+	(void)state;
+	memset(&ledger, 0, sizeof(ledger));
+	ledger.bytes[LEDGER_HEAP] = (int64_t)MIB;
+	failure_set(&ledger.coarse, 0, "/srv/caf\xc3: \xc2\x9b\x33\x31m");
+	json = json_of(&report);
+	assert_string_equal(json_string_value(json_object_get(json, "coarse_because")),
+			    "/srv/caf\\xc3: \xc2\x9b\x33\x31m");
+	json_decref(json);
+	text = text_of(&report);
+	assert_non_null(strstr(text, "not told apart: /srv/caf\\xc3: \\xc2\\x9b31m\n"));
+	assert_non_null(strstr(text, "Verdict: It is \\xc2\\x9b31m\\x9b.\n"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_that_is_known),
 		cmocka_unit_test(next_to_nothing_is_known),
 		cmocka_unit_test(text_for_people),
+		cmocka_unit_test(why_it_is_coarse_is_any_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
