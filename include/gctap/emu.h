@@ -62,7 +62,7 @@ void emu_free(struct emu *emu);
  */
 int emu_run(struct emu *emu, uint64_t address, struct expr_pool *pool, struct failure *failure);
 
-uint64_t emu_instructions(const struct emu *emu); /* executed so far */
+uint64_t emu_instructions(const struct emu *emu); /* executed so far; a repetition counts each round */
 /* Has it been out of memory? Then code that it could not run says nothing. */
 bool emu_starved(const struct emu *emu);
 

@@ -14,6 +14,7 @@
 #define INSNS	       (1u << 12)	     /* decoded instructions at most */
 #define INSN_SLOTS     (2 * INSNS)	     /* of the table that finds them */
 #define CELLS	       (1u << 14)	     /* of 8 bytes of written memory */
+#define CELLS_GROUP    64u		     /* that stay together */
 #define DEPTH_MAX      64u
 #define INSN_BYTES_MAX 16u
 
@@ -93,10 +94,20 @@ int emu_unknown(const struct insn *insn, struct failure *failure)
 			   insn->address);
 }
 
+/*
+ * Neighbours stay neighbours: what is written is mostly one frame, and few pages are touched. What is further
+ * apart is spread, or code could put all that it writes into one chain.
+ */
+static uint32_t cell_slot(uint64_t key)
+{
+	uint64_t group = (key / CELLS_GROUP * 0x9e3779b97f4a7c15ull) >> 32;
+
+	return (uint32_t)(group * CELLS_GROUP + key % CELLS_GROUP) & (CELLS - 1);
+}
+
 static struct cell *cell_at(struct emu *emu, uint64_t key, bool create)
 {
-	/* Neighbours stay neighbours: what is written is mostly one frame, and few pages are touched. */
-	uint32_t slot = (uint32_t)key & (CELLS - 1);
+	uint32_t slot = cell_slot(key);
 
 	for (;; slot = (slot + 1) & (CELLS - 1)) {
 		struct cell *cell = &emu->cells[slot];
@@ -444,7 +455,7 @@ static void start(struct emu *emu, uint64_t address, struct expr_pool *pool)
 		emu->options.hooks.prepare(emu, emu->options.hooks.context);
 }
 
-static int check_budget(const struct emu *emu, struct failure *failure)
+int emu_spend(struct emu *emu, struct failure *failure)
 {
 	if (emu->instructions >= emu->options.instructions_max)
 		return failure_set(failure, -ETIME, "gave up after %" PRIu64 " instructions, at 0x%" PRIx64,
@@ -452,6 +463,7 @@ static int check_budget(const struct emu *emu, struct failure *failure)
 	if (emu->instructions % 1024 == 0 && worked_ns() > emu->deadline_ns)
 		return failure_set(failure, -ETIME, "gave up after %" PRIu64 " ms, at 0x%" PRIx64,
 				   emu->options.nanoseconds_max / 1000000, emu->pc);
+	emu->instructions++;
 	return 0;
 }
 
@@ -463,12 +475,11 @@ int emu_run(struct emu *emu, uint64_t address, struct expr_pool *pool, struct fa
 	while (!error && !emu->stopped) {
 		const struct insn *insn;
 
-		error = check_budget(emu, failure);
+		error = emu_spend(emu, failure);
 		if (!error)
 			error = insn_at(emu, emu->pc, &insn, failure);
 		if (error)
 			return error;
-		emu->instructions++;
 		emu->current = insn->address;
 		emu->pc = insn->address + insn->size;
 		error = insn->unsupported ? emu_unknown(insn, failure) : emu->arch->step(emu, insn, failure);

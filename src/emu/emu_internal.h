@@ -95,6 +95,8 @@ struct emu_value value_unary(struct emu *emu, enum expr_op op, struct emu_value 
 struct emu_value value_opaque(struct emu *emu, uint64_t word);
 bool value_symbolic(struct emu_value value);
 int emu_call(struct emu *emu, uint64_t target, uint64_t return_address, struct failure *failure);
+/* An instruction, or one round of a repetition, against what a run may take: -ETIME when it is spent. */
+int emu_spend(struct emu *emu, struct failure *failure);
 int emu_unknown(const struct insn *insn, struct failure *failure);
 
 #endif

@@ -478,7 +478,9 @@ static int step_string(struct emu *emu, const struct insn *insn, unsigned size, 
 	for (uint64_t i = 0; i < count.word && !error; i++) {
 		struct emu_value value = x86_zext(emu, emu->registers[RAX], size);
 
-		if (copy) {
+		/* The first is the instruction itself. */
+		error = i ? emu_spend(emu, failure) : 0;
+		if (!error && copy) {
 			error = x86_load_at(emu, emu->registers[RSI], size, &value, failure);
 			emu->registers[RSI] = value_binary(emu, EXPR_ADD, emu->registers[RSI], value_const(size));
 		}

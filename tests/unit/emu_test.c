@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
 
@@ -853,6 +854,59 @@ static void time_ends_a_run(void **unused)
 	free_image();
 }
 
+static uint64_t worked_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void each_round_of_a_repetition_counts(void **unused)
+{
+	struct failure failure;
+
+	(void)unused;
+	/* mov rdi, r13; mov ecx, 60000; rep stosb */
+	assert_int_equal(RUN("\x4c\x89\xef\xb9\x60\xea\0\0\xf3\xaa", &failure), -ETIME);
+	assert_non_null(strstr(failure.text, "gave up after 1000 instructions"));
+}
+
+/* Memory is written far apart, and then by long repetitions: the clock is looked at meanwhile. */
+static void time_ends_repetitions(void **unused)
+{
+	/*
+	 * mov rdi, r13; mov ecx, 8000; 1: mov [rdi], al; add rdi, 128 KiB; dec ecx; jnz 1b; mov rbx, rdi
+	 * 2: mov rdi, rbx; mov ecx, 150; rep stosq; jmp 2b
+	 */
+	static const char code[] =
+		"\x4c\x89\xef\xb9\x40\x1f\0\0\x88\x07\x48\x81\xc7\0\0\x02\0\xff\xc9\x75\xf3\x48\x89\xfb"
+		"\x48\x89\xdf\xb9\x96\0\0\0\xf3\x48\xab\xeb\xf3";
+	struct run run = { .before = &no_state };
+	struct failure failure = { "" };
+	struct emu_options options;
+	uint64_t begun;
+
+	(void)unused;
+	no_state.registers[13] = DATA_ADDRESS;
+	make_image();
+	memcpy(hand.file + hand.code_offset, code, sizeof(code) - 1);
+	options = (struct emu_options){
+		.image = hand.image,
+		.instructions_max = UINT64_MAX,
+		.nanoseconds_max = 100000000,
+		.hooks = { .call = on_call, .concrete = on_leaf, .prepare = on_start, .context = &run }
+	};
+	assert_int_equal(emu_new(&options, &run.emu, &failure), 0);
+	begun = worked_ns();
+	assert_int_equal(emu_run(run.emu, CODE_ADDRESS, NULL, &failure), -ETIME);
+	assert_in_range(worked_ns() - begun, 100000000, 300000000);
+	/* Nor is it slow: a few thousand cells, each found in a few steps. */
+	assert_true(emu_instructions(run.emu) > 20000);
+	emu_free(run.emu);
+	free_image();
+}
+
 /* Each round adds a different leaf to a sum: the pool has an end. */
 static void expressions_end(void **unused)
 {
@@ -1055,6 +1109,8 @@ int main(void)
 		cmocka_unit_test(division_that_faults_is_refused),
 		cmocka_unit_test(loops_end),
 		cmocka_unit_test(time_ends_a_run),
+		cmocka_unit_test(each_round_of_a_repetition_counts),
+		cmocka_unit_test(time_ends_repetitions),
 		cmocka_unit_test(expressions_end),
 		cmocka_unit_test(nowhere_to_go),
 		cmocka_unit_test(calls_nest_and_return),
