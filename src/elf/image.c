@@ -14,6 +14,8 @@
 #define BLOCK_BYTES	4096u
 #define UNKEPT_BYTES	65536u /* reads from this size on do not stay in memory */
 #define FILE_BYTES_MAX	(64ull << 30)
+#define READ_BYTES_MAX	(4ull << 30)   /* of a file, which may be read several times */
+#define KEPT_BYTES_MAX	(256ull << 20) /* of it in memory; a program of 200 MB needs 25 */
 #define SEGMENTS_MAX	512u
 #define SECTIONS_MAX	65536u
 #define OVERLAP_MAX	(1u << 20) /* bytes of the file that lie in several segments: parts of pages do */
@@ -25,7 +27,7 @@ struct image {
 	uint8_t *mapping;    /* with fd >= 0: the writable view of base */
 	uint64_t size;	     /* of the file, bytes */
 	uint64_t *loaded;    /* with fd >= 0: one bit per block */
-	uint64_t bytes_read;
+	uint64_t bytes_read, bytes_kept;
 	int read_error; /* the first one */
 	Elf64_Ehdr header;
 	struct image_segment *segments;
@@ -55,6 +57,12 @@ int image_judge(const struct image *image, int error, struct failure *failure)
 	return failure_set(failure, image->read_error, "cannot read it: %s", strerror(-image->read_error));
 }
 
+/* A file may be nothing but holes, of which there are always more to read. */
+static int allow_reading(struct image *image, uint64_t bytes)
+{
+	return bytes > READ_BYTES_MAX - image->bytes_read ? read_failed(image, -EFBIG) : 0;
+}
+
 /* Copies one run of blocks from the file; a short read means that the file shrank. */
 static int load_run(struct image *image, uint64_t first, uint64_t last)
 {
@@ -63,6 +71,11 @@ static int load_run(struct image *image, uint64_t first, uint64_t last)
 
 	if (end > image->size)
 		end = image->size;
+	if (end - offset > KEPT_BYTES_MAX - image->bytes_kept)
+		return read_failed(image, -EFBIG);
+	if (allow_reading(image, end - offset))
+		return -EFBIG;
+	image->bytes_kept += end - offset;
 	while (offset < end) {
 		ssize_t got = pread(image->fd, image->mapping + offset, end - offset, (off_t)offset);
 
@@ -390,6 +403,8 @@ static int read_unkept(struct image *image, uint64_t offset, void *buffer, uint6
 		memcpy(buffer, bytes, length);
 		return 0;
 	}
+	if (allow_reading(image, length))
+		return -EFAULT;
 	while (done < length) {
 		ssize_t got = pread(image->fd, (uint8_t *)buffer + done, length - done, (off_t)(offset + done));
 

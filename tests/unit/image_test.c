@@ -536,6 +536,67 @@ static void files_are_read_as_needed(void **unused)
 	free(buffer);
 }
 
+/* A file of next to nothing but holes: its one segment is 6 GiB. */
+static struct image *open_sparse(void)
+{
+	const uint64_t size = 6ull << 30;
+	char path[] = "/tmp/gctap-image-XXXXXX";
+	struct failure failure = { "" };
+	struct image *image = NULL;
+	struct elf_builder elf;
+	Elf64_Phdr *header;
+	uint8_t *bytes;
+	size_t length;
+	int fd;
+
+	elf_start(&elf, ET_EXEC, 1);
+	elf_segment(&elf, PT_LOAD, TEXT, PF_R | PF_X, "x", 1, 1);
+	bytes = elf_finish(&elf, &length);
+	header = (Elf64_Phdr *)(bytes + ((Elf64_Ehdr *)bytes)->e_phoff);
+	header->p_filesz = header->p_memsz = size;
+	close(mkstemp(path));
+	fd = write_file(path, bytes, length);
+	assert_int_equal(ftruncate(fd, (off_t)(size + length)), 0);
+	close(fd);
+	assert_int_equal(image_open(path, &image, &failure), 0);
+	unlink(path);
+	free(bytes);
+	return image;
+}
+
+/* Programs touch some ten megabytes at most; what a hostile one leads to, stays small all the same. */
+static void what_stays_in_memory_has_an_end(void **unused)
+{
+	const uint64_t step = 8 << 20, most = 256 << 20;
+	struct image *image = open_sparse();
+	uint64_t at = 0;
+
+	(void)unused;
+	while (at < 2 * most && image_at(image, TEXT + at, step))
+		at += step;
+	assert_in_range(at, most - step, most);
+	assert_int_equal(image_judge(image, 0, NULL), -EFBIG);
+	assert_non_null(image_at(image, TEXT, step)); /* is there already */
+	image_close(image);
+}
+
+static void what_is_read_has_an_end(void **unused)
+{
+	const uint64_t step = 1 << 20, most = 4ull << 30;
+	struct image *image = open_sparse();
+	uint8_t *buffer = malloc(step);
+	uint64_t at = 0;
+
+	(void)unused;
+	while (at < most + 2 * step && !image_read(image, TEXT + at, buffer, step))
+		at += step;
+	assert_in_range(at, most - step, most);
+	assert_true(image_bytes_read(image) <= most);
+	assert_int_equal(image_judge(image, 0, NULL), -EFBIG);
+	image_close(image);
+	free(buffer);
+}
+
 static void what_is_no_file_is_named(void **unused)
 {
 	char path[] = "/tmp/gctap-image-XXXXXX";
@@ -573,6 +634,8 @@ int main(void)
 		cmocka_unit_test(relocations_fill_zeroes),
 		cmocka_unit_test(lying_relocations),
 		cmocka_unit_test(files_are_read_as_needed),
+		cmocka_unit_test(what_stays_in_memory_has_an_end),
+		cmocka_unit_test(what_is_read_has_an_end),
 		cmocka_unit_test(what_is_no_file_is_named),
 	};
 
