@@ -106,6 +106,15 @@ static inline bool heap_goal_known(const struct heap_counters *counters)
 	return counters->percent_goal.known && counters->percent_goal.value <= INT64_MAX;
 }
 
+/* How far the heap may grow: as GOGC alone says, or less, where there is a memory limit below that. */
+struct heap_goal {
+	uint64_t bytes; /* 0: not known */
+	bool limited;	/* by the memory limit, of which other memory takes its part: at most that many bytes */
+};
+bool heap_gogc_off(const struct heap_counters *counters);
+bool heap_limit_set(const struct heap_counters *counters);
+struct heap_goal heap_goal_of(const struct heap_counters *counters);
+
 /* Of all pages, by the bits; bytes. They add up to the heap's chunks. */
 struct heap_bytes {
 	uint64_t in_use, manual; /* pages of spans */

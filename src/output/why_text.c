@@ -36,15 +36,16 @@ static void print_title(FILE *to, const struct why_report *report)
 static void print_remark(FILE *to, const struct why_report *report, enum ledger_class class)
 {
 	const struct ledger *ledger = report->ledger;
-	const struct heap_counters *counters = &ledger->heap.counters;
+	struct heap_goal goal = heap_goal_of(&ledger->heap.counters);
 	int64_t in_use = ledger->bytes[LEDGER_LIVE] + ledger->bytes[LEDGER_NEW] + ledger->bytes[LEDGER_HOLES];
 
 	if (class == LEDGER_HEAP) {
 		fputs("  not told apart: ", to);
 		print_escaped(to, ledger->coarse.text, REASON_SHOWN);
 	}
-	if (class == LEDGER_NEW && heap_goal_known(counters))
-		fprintf(to, "  goes at the next cycle (goal %.1f MB)", mb((int64_t)counters->percent_goal.value));
+	if (class == LEDGER_NEW && goal.bytes)
+		fprintf(to, "  goes at the next cycle (goal %s%.1f MB)", goal.limited ? "at most " : "",
+			mb((int64_t)goal.bytes));
 	if (class == LEDGER_HOLES && in_use > 0)
 		fprintf(to, "  spans are %.0f %% occupied",
 			100.0 * (double)(in_use - ledger->bytes[LEDGER_HOLES]) / (double)in_use);

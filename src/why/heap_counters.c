@@ -6,6 +6,8 @@
 
 #include "heap_internal.h"
 
+#define NO_LIMIT ((uint64_t)INT64_MAX)
+
 struct finding {
 	struct heap *heap;
 	int error;
@@ -133,4 +135,25 @@ int heap_counters_read(struct heap *heap, struct heap_counters *counters, struct
 				   " retained, %" PRIu64 " released",
 				   counters->in_use, retained, counters->released);
 	return 0;
+}
+
+bool heap_gogc_off(const struct heap_counters *counters)
+{
+	return counters->gc_percent.known && (int32_t)(uint32_t)counters->gc_percent.value < 0;
+}
+
+bool heap_limit_set(const struct heap_counters *counters)
+{
+	return counters->memory_limit.known && counters->memory_limit.value && counters->memory_limit.value < NO_LIMIT;
+}
+
+struct heap_goal heap_goal_of(const struct heap_counters *counters)
+{
+	uint64_t goal = heap_gogc_off(counters) ? NO_LIMIT : counters->percent_goal.value;
+
+	if (!heap_gogc_off(counters) && !counters->percent_goal.known)
+		return (struct heap_goal){ 0 };
+	if (heap_limit_set(counters) && counters->memory_limit.value < goal)
+		return (struct heap_goal){ counters->memory_limit.value, true };
+	return (struct heap_goal){ goal < NO_LIMIT ? goal : 0, false };
 }

@@ -6,10 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MIB	    (1ull << 20)
-#define NOTABLE	    (16 * MIB) /* less than that is nobody's question */
-#define NO_LIMIT    (UINT64_MAX >> 1)
-#define GOGC_IS_OFF (-1)
+#define MIB	(1ull << 20)
+#define NOTABLE (16 * MIB) /* less than that is nobody's question */
 
 /* A list of verdicts under way. */
 struct bench {
@@ -205,26 +203,42 @@ static int64_t gogc(const struct heap_counters *counters)
 	return (int64_t)(int32_t)(uint32_t)counters->gc_percent.value;
 }
 
-static bool gogc_off(const struct heap_counters *counters)
+static const char *lower_gogc(const struct bench *bench)
 {
-	return counters->gc_percent.known && gogc(counters) == GOGC_IS_OFF;
+	return heap_limit_set(&bench->ledger->heap.counters)
+		       ? "Lower GOGC or GOMEMLIMIT, if less is wanted: it costs more collections."
+		       : "Lower GOGC, or set GOMEMLIMIT, if less is wanted: it costs more collections.";
+}
+
+/* A tenth above the goal (retainExtraPercent in mgcscavenge.go); at the memory limit, what is free goes first. */
+static uint64_t kept_at_goal(struct heap_goal goal)
+{
+	return goal.limited ? goal.bytes : goal.bytes + goal.bytes / 10;
 }
 
 /* Without GOGC, the background scavenger has nothing but the memory limit to go by. */
 static void add_free_without_goal(struct bench *bench, uint64_t free)
 {
-	add(bench, "free_within_goal", free, "Set GOMEMLIMIT, or call debug.FreeOSMemory.",
+	add(bench, "free_within_goal", free,
+	    heap_limit_set(&bench->ledger->heap.counters) ? "Lower GOMEMLIMIT, or call debug.FreeOSMemory."
+							  : "Set GOMEMLIMIT, or call debug.FreeOSMemory.",
 	    "%.1f MB of heap are free and kept: GOGC is off, so that nothing is given back before the memory limit is "
 	    "near.",
 	    mb(free));
 }
 
-static void add_free_within_goal(struct bench *bench, uint64_t free, uint64_t retained, uint64_t goal, uint64_t keep)
+static void add_free_within_goal(struct bench *bench, uint64_t free, uint64_t retained, struct heap_goal goal)
 {
-	add(bench, "free_within_goal", free, "Lower GOGC, or set GOMEMLIMIT, if less is wanted.",
-	    "%.1f MB of heap are free and kept: in use and free together are %.1f MB, and up to %.1f MB (the goal "
-	    "%.1f MB and a tenth) are kept for the next cycle.",
-	    mb(free), mb(retained), mb(keep), mb(goal));
+	if (goal.limited)
+		add(bench, "free_within_goal", free, "Lower GOMEMLIMIT, or GOGC, if less is wanted.",
+		    "%.1f MB of heap are free and kept: in use and free together are %.1f MB, and up to the memory "
+		    "limit of %.1f MB they are kept for the next cycle.",
+		    mb(free), mb(retained), mb(goal.bytes));
+	else
+		add(bench, "free_within_goal", free, lower_gogc(bench),
+		    "%.1f MB of heap are free and kept: in use and free together are %.1f MB, and up to %.1f MB (the "
+		    "goal %.1f MB and a tenth) are kept for the next cycle.",
+		    mb(free), mb(retained), mb(kept_at_goal(goal)), mb(goal.bytes));
 }
 
 static void add_free_kept(struct bench *bench, uint64_t free, uint64_t retained, uint64_t keep)
@@ -252,20 +266,18 @@ static void add_free_kept(struct bench *bench, uint64_t free, uint64_t retained,
 static void judge_free(struct bench *bench)
 {
 	const struct heap_counters *counters = &bench->ledger->heap.counters;
-	uint64_t free = class_bytes(bench, LEDGER_FREE), retained = counters->in_use + counters->free, goal, keep;
+	uint64_t free = class_bytes(bench, LEDGER_FREE), retained = counters->in_use + counters->free;
+	struct heap_goal goal = heap_goal_of(counters);
 
 	/* A tenth is what is always kept. */
 	if (!bench->ledger->by_pages || !notable(bench, free, 10) || judge_page_size(bench, free))
 		return;
-	goal = counters->percent_goal.known && counters->percent_goal.value < NO_LIMIT ? counters->percent_goal.value
-										       : 0;
-	keep = goal + goal / 10;
-	if (gogc_off(counters))
+	if (heap_gogc_off(counters))
 		add_free_without_goal(bench, free);
-	else if (goal && retained <= keep)
-		add_free_within_goal(bench, free, retained, goal, keep);
+	else if (goal.bytes && retained <= kept_at_goal(goal))
+		add_free_within_goal(bench, free, retained, goal);
 	else
-		add_free_kept(bench, free, retained, keep);
+		add_free_kept(bench, free, retained, kept_at_goal(goal));
 }
 
 /* ---- In use -------------------------------------------------------------------------------------- */
@@ -295,7 +307,7 @@ bool verdict_near_limit(const struct ledger *ledger)
 	const struct heap_counters *counters = &ledger->heap.counters;
 	uint64_t limit = counters->memory_limit.value;
 
-	return verdict_limit_known(ledger) && limit && limit < NO_LIMIT &&
+	return verdict_limit_known(ledger) && heap_limit_set(counters) &&
 	       counters->mapped_ready.value >= limit / 100 * 95;
 }
 
@@ -324,30 +336,41 @@ static void judge_live(struct bench *bench)
 		    percent_of(live, bench->ledger->rss));
 }
 
+/* How far the heap may grow, in words. */
+static void say_goal(const struct bench *bench, char *text, size_t size)
+{
+	const struct heap_counters *counters = &bench->ledger->heap.counters;
+	struct heap_goal goal = heap_goal_of(counters);
+	const char *off = heap_gogc_off(counters) ? "GOGC is off, and " : "";
+
+	if (goal.limited)
+		snprintf(text, size, "%sthe memory limit lets the heap grow to at most %.1f MB. Working as configured",
+			 off, mb(goal.bytes));
+	else if (*off)
+		snprintf(text, size, "GOGC is off. Working as configured");
+	else if (counters->gc_percent.known && goal.bytes)
+		snprintf(text, size, "GOGC=%" PRId64 " lets the heap grow to %.1f MB. Working as configured",
+			 gogc(counters), mb(goal.bytes));
+	else
+		snprintf(text, size, "how far GOGC lets the heap grow cannot be told");
+}
+
 /* GOGC=100 doubles the heap: with the runtime's defaults, up to a half of Rss is this. */
 static void judge_gogc(struct bench *bench)
 {
 	const struct heap_counters *counters = &bench->ledger->heap.counters;
 	uint64_t fresh = class_bytes(bench, LEDGER_NEW);
-	const char *advice = "Lower GOGC, or set GOMEMLIMIT, if less is wanted: it costs more collections.";
+	const char *advice = lower_gogc(bench);
+	char goal[160];
 
 	if (!bench->ledger->by_pages || !notable(bench, fresh, 30))
 		return;
-	if (gogc_off(counters))
-		add(bench, "gogc", fresh, "Set GOGC or GOMEMLIMIT, if less is wanted.",
-		    "%.1f MB have been allocated since the last cycle or wait for the next one: GOGC is off. Working "
-		    "as configured.",
-		    mb(fresh));
-	else if (counters->gc_percent.known && counters->percent_goal.known && counters->percent_goal.value < NO_LIMIT)
-		add(bench, "gogc", fresh, advice,
-		    "%.1f MB have been allocated since the last cycle or wait for the next one: GOGC=%" PRId64
-		    " lets the heap grow to %.1f MB. Working as configured.",
-		    mb(fresh), gogc(counters), mb(counters->percent_goal.value));
-	else
-		add(bench, "gogc", fresh, advice,
-		    "%.1f MB have been allocated since the last cycle or wait for the next one; how far GOGC lets the "
-		    "heap grow cannot be told.",
-		    mb(fresh));
+	if (heap_gogc_off(counters))
+		advice = heap_limit_set(counters) ? "Set GOGC, or lower GOMEMLIMIT, if less is wanted."
+						  : "Set GOGC or GOMEMLIMIT, if less is wanted.";
+	say_goal(bench, goal, sizeof(goal));
+	add(bench, "gogc", fresh, advice,
+	    "%.1f MB have been allocated since the last cycle or wait for the next one: %s.", mb(fresh), goal);
 }
 
 static void judge_threads(struct bench *bench)

@@ -306,6 +306,61 @@ static void test_free_without_goal(void **state)
 	fails("free_kept");
 }
 
+static void advises(const char *name, const char *text)
+{
+	const struct verdict *verdict = find(name);
+
+	if (!verdict || !verdict->advice || !strstr(verdict->advice, text))
+		fail_msg("'%s' is not advised by %s", text, name);
+}
+
+/* GOGC's goal counts as far as the memory limit lets it. */
+static void test_goal_above_the_limit(void **state)
+{
+	struct heap_counters *counters = &now.ledger.heap.counters;
+
+	(void)state;
+	now.ledger.bytes[LEDGER_FREE] = (int64_t)(10 * PERCENT);
+	now.ledger.bytes[LEDGER_NEW] = (int64_t)(30 * PERCENT);
+	*counters = (struct heap_counters){ .live = number(RSS),
+					    .percent_goal = number(1400 * MIB),
+					    .gc_percent = number(100),
+					    .memory_limit = number(1024 * MIB),
+					    .in_use = 900 * MIB,
+					    .free = 124 * MIB };
+	says("free_within_goal", "up to the memory limit of 1024.0 MB");
+	advises("free_within_goal", "Lower GOMEMLIMIT");
+	says("gogc", "the memory limit lets the heap grow to at most 1024.0 MB");
+	advises("gogc", "Lower GOGC or GOMEMLIMIT");
+	counters->memory_limit = number(1400 * MIB);
+	says("free_within_goal", "(the goal 1400.0 MB and a tenth)");
+	advises("free_within_goal", "Lower GOGC or GOMEMLIMIT");
+	says("gogc", "GOGC=100 lets the heap grow to 1400.0 MB");
+	advises("gogc", "Lower GOGC or GOMEMLIMIT");
+	counters->memory_limit = number(ALWAYS);
+	advises("gogc", "or set GOMEMLIMIT");
+	advises("free_within_goal", "or set GOMEMLIMIT");
+}
+
+/* Nobody sets what is set. */
+static void test_limit_without_gogc(void **state)
+{
+	struct heap_counters *counters = &now.ledger.heap.counters;
+
+	(void)state;
+	now.ledger.bytes[LEDGER_FREE] = (int64_t)(10 * PERCENT);
+	now.ledger.bytes[LEDGER_NEW] = (int64_t)(30 * PERCENT);
+	counters->gc_percent = number(UINT32_MAX);
+	counters->percent_goal = number(UINT64_MAX);
+	advises("free_within_goal", "Set GOMEMLIMIT");
+	advises("gogc", "Set GOGC or GOMEMLIMIT");
+	says("gogc", "GOGC is off. Working as configured.");
+	counters->memory_limit = number(RSS);
+	advises("free_within_goal", "Lower GOMEMLIMIT");
+	advises("gogc", "lower GOMEMLIMIT");
+	says("gogc", "GOGC is off, and the memory limit lets the heap grow to at most 1000.0 MB");
+}
+
 /* A chunk with free pages: @run of them in each 16, or all. */
 static struct heap_chunk chunk;
 static uint64_t free_in_pieces(uint64_t run)
@@ -685,6 +740,8 @@ int main(void)
 		cmocka_unit_test_setup(test_locked, begin),
 		cmocka_unit_test_setup(test_free_within_goal, begin),
 		cmocka_unit_test_setup(test_free_without_goal, begin),
+		cmocka_unit_test_setup(test_goal_above_the_limit, begin),
+		cmocka_unit_test_setup(test_limit_without_gogc, begin),
 		cmocka_unit_test_setup(test_page_size, begin),
 		cmocka_unit_test_setup(test_page_size_whole_pages, begin),
 		cmocka_unit_test_setup(test_fragmentation, begin),

@@ -167,6 +167,29 @@ static void text_for_people(void **state)
 	free(text);
 }
 
+static void goal_of(const char *words)
+{
+	struct why_report report = full_report();
+	char *text;
+
+	ledger.bytes[LEDGER_NEW] = 20 * (int64_t)MIB;
+	ledger.heap.counters.gc_percent.value = 100;
+	ledger.heap.counters.percent_goal.value = 150 * MIB;
+	if (strstr(words, "at most"))
+		ledger.heap.counters.memory_limit.value = 140 * MIB;
+	text = text_of(&report);
+	if (!strstr(text, words))
+		fail_msg("no '%s' in:\n%s", words, text);
+	free(text);
+}
+
+static void the_goal_is_the_lower_one(void **state)
+{
+	(void)state;
+	goal_of("goes at the next cycle (goal 150.0 MB)\n");
+	goal_of("goes at the next cycle (goal at most 140.0 MB)\n");
+}
+
 /* The reason may name a file, cut where the room ended; the evidence may quote it. */
 static void why_it_is_coarse_is_any_bytes(void **state)
 {
@@ -197,6 +220,7 @@ int main(void)
 		cmocka_unit_test(all_that_is_known),
 		cmocka_unit_test(next_to_nothing_is_known),
 		cmocka_unit_test(text_for_people),
+		cmocka_unit_test(the_goal_is_the_lower_one),
 		cmocka_unit_test(why_it_is_coarse_is_any_bytes),
 	};
 
