@@ -342,6 +342,33 @@ static void test_goal_above_the_limit(void **state)
 	advises("free_within_goal", "or set GOMEMLIMIT");
 }
 
+/* What is kept is spans, of which objects fill a part: nothing is promised to be returned that may be of it. */
+static void test_free_beside_holes(void **state)
+{
+	struct heap_counters *counters = &now.ledger.heap.counters;
+
+	(void)state;
+	now.ledger.bytes[LEDGER_FREE] = (int64_t)(10 * PERCENT);
+	*counters = (struct heap_counters){
+		.live = number(100 * MIB), .percent_goal = number(200 * MIB), .in_use = 150 * MIB, .free = 70 * MIB
+	};
+	holds("free_within_goal", 10 * PERCENT);
+	counters->free++;
+	says("free_kept", "between 220.0 MB and 330.0 MB of it are kept");
+	counters->free = 180 * MIB;
+	says("free_kept", "between 220.0 MB and 330.0 MB of it are kept");
+	counters->free++;
+	says("free_kept", "of 330.0 MB in use and free together, what is above 330.0 MB is returned");
+	counters->live.known = false;
+	says("free_kept", "what is above 220.0 MB is returned");
+	counters->live = number(0);
+	says("free_kept", "what is above 220.0 MB is returned");
+	/* The memory limit counts what is free, too. */
+	counters->live = number(100 * MIB);
+	counters->memory_limit = number(150 * MIB);
+	says("free_kept", "what is above 150.0 MB is returned");
+}
+
 /* Nobody sets what is set. */
 static void test_limit_without_gogc(void **state)
 {
@@ -741,6 +768,7 @@ int main(void)
 		cmocka_unit_test_setup(test_free_within_goal, begin),
 		cmocka_unit_test_setup(test_free_without_goal, begin),
 		cmocka_unit_test_setup(test_goal_above_the_limit, begin),
+		cmocka_unit_test_setup(test_free_beside_holes, begin),
 		cmocka_unit_test_setup(test_limit_without_gogc, begin),
 		cmocka_unit_test_setup(test_page_size, begin),
 		cmocka_unit_test_setup(test_page_size_whole_pages, begin),
