@@ -37,8 +37,8 @@ bool verdict_near_limit(const struct ledger *ledger);
 
 /*
  * By bytes, the largest first; behind them what is no part of Rss (page cache, address space, how gctrace's number
- * becomes Rss); at least one. Parts overlap where a cause is made up of others (memory_limit, live_heap). Returns
- * how many.
+ * becomes Rss). At least one is about Rss: that nothing in it stands out, if need be. Parts overlap where a cause is
+ * made up of others (memory_limit, live_heap). Returns how many.
  */
 unsigned verdict_judge(const struct verdict_signals *signals, struct verdict verdicts[VERDICTS_MAX]);
 

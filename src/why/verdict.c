@@ -567,8 +567,6 @@ static void judge_nothing(struct bench *bench)
 {
 	const struct ledger *ledger = bench->ledger;
 
-	if (bench->count)
-		return;
 	if (ledger->by_pages)
 		add(bench, "nothing_notable", ledger->rss, NULL, "No part of the %.1f MB stands out.", mb(ledger->rss));
 	else
@@ -594,6 +592,7 @@ static void sort_by_bytes(struct verdict *verdicts, unsigned count)
 unsigned verdict_judge(const struct verdict_signals *signals, struct verdict verdicts[VERDICTS_MAX])
 {
 	struct bench bench = { .signals = signals, .ledger = signals->ledger, .verdicts = verdicts };
+	bool nothing;
 
 	judge_lazy_free(&bench);
 	judge_released(&bench);
@@ -610,10 +609,12 @@ unsigned verdict_judge(const struct verdict_signals *signals, struct verdict ver
 	judge_coarse(&bench);
 	judge_remainder(&bench);
 	sort_by_bytes(verdicts, bench.count);
+	nothing = !bench.count;
 	/* What is no part of Rss comes last: the question is about Rss. */
 	judge_container(&bench);
 	judge_virtual(&bench);
-	judge_nothing(&bench);
+	if (nothing)
+		judge_nothing(&bench);
 	judge_chain(&bench);
 	return bench.count;
 }

@@ -700,7 +700,7 @@ static void test_order(void **state)
 		 7);
 }
 
-/* What the container has beside a small program is an answer, what makes a number of it is not. */
+/* What there is beside a small program is an answer, what makes a number of it is not. Rss is told of all the same. */
 static void test_nothing_notable_in_rss(void **state)
 {
 	(void)state;
@@ -708,7 +708,12 @@ static void test_nothing_notable_in_rss(void **state)
 	in_order((const char *const[]){ "nothing_notable", "objects_and_rss" }, 2);
 	now.cgroup.current = 2 * RSS;
 	now.cgroup.stat.file = RSS;
-	in_order((const char *const[]){ "page_cache", "objects_and_rss" }, 2);
+	in_order((const char *const[]){ "page_cache", "nothing_notable", "objects_and_rss" }, 3);
+	now.ledger.rss = MIB;
+	now.status.vm_size = 3072 * MIB;
+	in_order((const char *const[]){ "virtual_only", "nothing_notable" }, 2);
+	now.ledger.by_pages = false;
+	in_order((const char *const[]){ "virtual_only", "cannot_tell" }, 2);
 }
 
 static void test_without_signals(void **state)
