@@ -46,13 +46,23 @@ void trend_add(struct trend *trend, double seconds, double bytes)
 	trend->bytes[trend->count++] = bytes;
 }
 
-/* Two-sided 99 % of Student's t for that many degrees of freedom (Abramowitz & Stegun 26.7.5, to the third term). */
+/*
+ * Two-sided 99 % of Student's t for that many degrees of freedom, at least 1 and not always whole. Below five the
+ * series (Abramowitz & Stegun 26.7.5, to the third term) is too small; between two of them a straight line is too
+ * large.
+ */
 static double student(double freedom)
 {
+	static const double few[] = { 63.657, 9.925, 5.841, 4.604, 4.032 };
 	const double x = 2.5758293;
 	double g1 = (pow(x, 3) + x) / 4, g2 = (5 * pow(x, 5) + 16 * pow(x, 3) + 3 * x) / 96;
 	double g3 = (3 * pow(x, 7) + 19 * pow(x, 5) + 17 * pow(x, 3) - 15 * x) / 384;
 
+	if (freedom < 5) {
+		size_t below = (size_t)freedom;
+
+		return few[below - 1] + (freedom - (double)below) * (few[below] - few[below - 1]);
+	}
 	return x + g1 / freedom + g2 / (freedom * freedom) + g3 / (freedom * freedom * freedom);
 }
 

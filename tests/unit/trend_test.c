@@ -56,6 +56,27 @@ static void falling_is_no_growth(void **unused)
 	assert_int_equal(direction(), TREND_FALLS);
 }
 
+/* One slow wave is worth not quite six samples, of which the line takes two. */
+static void few_samples_have_a_wide_interval(void **unused)
+{
+	double squares = 0, xx = 0;
+
+	(void)unused;
+	begin();
+	for (int i = 0; i < 40; i++)
+		trend_add(&trend, i, (100 + 10 * sin(i * 6.28 / 40)) * MIB);
+	trend_line(&trend, &line);
+	for (int i = 0; i < 40; i++) {
+		double rest = trend.bytes[i] - line.first - line.slope * i;
+
+		squares += rest * rest;
+		xx += (i - 19.5) * (i - 19.5);
+	}
+	/* Student's t with four degrees of freedom, 99 %. */
+	assert_true(line.high - line.slope > 4.604 * sqrt(squares / 4 / xx));
+	assert_true(line.high - line.slope < 4.7 * sqrt(squares / 3.9 / xx));
+}
+
 /* Two points make a line, and no statement. */
 static void little_is_not_enough(void **unused)
 {
@@ -452,6 +473,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(growth_is_seen_with_its_slope),
 		cmocka_unit_test(falling_is_no_growth),
+		cmocka_unit_test(few_samples_have_a_wide_interval),
 		cmocka_unit_test(little_is_not_enough),
 		cmocka_unit_test(a_step_is_no_leak),
 		cmocka_unit_test(waves_are_no_leak),
