@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * trend: does a number grow, and how sure is that? A line through all samples (least squares), its slope with a
- * confidence interval, and a test that needs no line (Mann-Kendall): both must say so, and from each part of the time
- * to the next the lowest must rise, and the highest on the whole. Memory use goes in steps and waves, which two points
- * or a line alone would take for growth; and a sample resembles the one before, so that many prove no more than the
- * few that are independent. Pure.
+ * confidence interval, and a test that needs no line (Mann-Kendall): both must say so, and from each part of the
+ * samples to the next the lowest must rise, and the highest on the whole. Memory use goes in steps and waves, which two
+ * points or a line alone would take for growth; and a sample resembles the one before, so that many prove no more than
+ * the few that are independent. Pure.
  */
 #ifndef GCTAP_TREND_H
 #define GCTAP_TREND_H

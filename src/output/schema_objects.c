@@ -99,7 +99,8 @@ static const struct shape container_shape[] = {
 };
 
 static const struct shape trend_shape[] = {
-	TEXT("direction", "unknown, steady, grows, falls, or unsure: the line rises and the rank test disagrees."),
+	TEXT("direction", "unknown, steady, grows, falls, or unsure: the line rises, and the interval of independent "
+			  "samples, the rank test, or the lowest and highest values do not bear it out."),
 	COUNT("samples", "That it rests on."),
 	{ .name = "seconds", .type = "number", .unit = "s", .what = "From the first to the last sample." },
 	REAL("slope_bytes_per_second", "bytes/s", "Of the least squares line."),
@@ -169,7 +170,10 @@ static const struct shape trends_shape[] = {
 static const struct shape why_shape[] = {
 	WHOSE,
 	CLASSES,
-	{ .name = "verdicts", .type = "array", .what = "Why, the largest first.", .inside = verdict_shape },
+	{ .name = "verdicts",
+	  .type = "array",
+	  .what = "Why: what the watch has found; then by bytes, the largest first; then what is outside of Rss.",
+	  .inside = verdict_shape },
 	{ .name = "heap", .type = "object", .what = "The runtime's counters.", .inside = heap_shape, .null = true },
 	{ .name = "environment",
 	  .type = "object",

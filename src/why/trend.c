@@ -12,7 +12,7 @@
 #define MIB	    1048576.0
 #define SAMPLES_MIN 12	 /* for any statement */
 #define SECONDS_MIN 5.0	 /* likewise */
-#define GROWTH_MIN  0.05 /* of the line's beginning: less is what programs do while they warm up */
+#define GROWTH_MIN  0.05 /* of the line's higher end: less is what programs do while they warm up */
 #define BYTES_MIN   (2 * MIB)
 #define REFAULT_MIN (16 << 20) /* bytes: less that was given back is nobody's question */
 #define SCORE_MIN   3.3	       /* of Mann-Kendall: by chance once in a thousand */
