@@ -86,6 +86,9 @@ void record_set_bool(struct record *record, const char *field, bool value);
 void record_set_text(struct record *record, const char *field, const char *value);
 void record_set_texts(struct record *record, const char *field, const char *const *values);
 
+/* What a field is; an unknown name aborts likewise. */
+struct value record_value(const struct record *record, const char *field);
+
 /* Index of a field; -1 when the type has none of that name. */
 int record_field_index(const struct record_type *type, const char *name);
 

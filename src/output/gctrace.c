@@ -51,11 +51,6 @@ static void emit_record(struct line *line, const struct output_options *options,
 
 const struct emitter emitter_gctrace = { .record = emit_record };
 
-static struct value value_of(const struct record *record, const char *field)
-{
-	return record->values[record_field_index(record->type, field)];
-}
-
 static struct value sum(struct value a, struct value b)
 {
 	return (struct value){ .known = a.known && b.known, .u = a.u + b.u };
@@ -73,12 +68,12 @@ static void append_megabytes(struct line *line, const char *text, struct value b
 /* runtime.bgscavenge and scavengeAll of Go 1.13; there "sys" is what the heap has of the address space. */
 static void append_scvg(struct line *line, const struct output_options *options, const struct record *record)
 {
-	struct value forced = value_of(record, "forced"), released = value_of(record, "heap_released_bytes");
-	struct value in_use = value_of(record, "heap_in_use_bytes"), free = value_of(record, "heap_free_bytes");
+	struct value forced = record_value(record, "forced"), released = record_value(record, "heap_released_bytes");
+	struct value in_use = record_value(record, "heap_in_use_bytes"), free = record_value(record, "heap_free_bytes");
 	const char *name = forced.known && forced.truth ? "forced scvg: " : "scvg: ";
 
 	append_prefix(line, options, record);
-	append_megabytes(line, name, value_of(record, "released_bytes"));
+	append_megabytes(line, name, record_value(record, "released_bytes"));
 	line_append_string(line, " MB released\n");
 	append_prefix(line, options, record);
 	line_append_string(line, name);
@@ -99,7 +94,7 @@ static void emit_scvg(struct line *line, const struct output_options *options, c
 		return;
 	}
 	/* What is not known may have been something. */
-	released = value_of(record, "released_bytes");
+	released = record_value(record, "released_bytes");
 	if (!released.known || released.u)
 		append_scvg(line, options, record);
 }

@@ -12,14 +12,9 @@
 
 #define CELL_BYTES 32
 
-static struct value value_of(const struct record *record, const char *field)
-{
-	return record->values[record_field_index(record->type, field)];
-}
-
 static const char *text_of(const struct record *record, const char *field)
 {
-	struct value value = value_of(record, field);
+	struct value value = record_value(record, field);
 
 	return value.known ? value.text : "?";
 }
@@ -46,21 +41,21 @@ static const char *bytes_text(char *cell, bool known, double bytes)
 
 static const char *unsigned_bytes(char *cell, const struct record *record, const char *field)
 {
-	struct value value = value_of(record, field);
+	struct value value = record_value(record, field);
 
 	return bytes_text(cell, value.known, (double)value.u);
 }
 
 static const char *signed_bytes(char *cell, const struct record *record, const char *field)
 {
-	struct value value = value_of(record, field);
+	struct value value = record_value(record, field);
 
 	return bytes_text(cell, value.known, (double)value.s);
 }
 
 static const char *time_text(char *cell, const struct record *record, const char *field)
 {
-	struct value value = value_of(record, field);
+	struct value value = record_value(record, field);
 	double ns = (double)value.u;
 
 	if (!value.known)
@@ -78,7 +73,7 @@ static const char *time_text(char *cell, const struct record *record, const char
 
 static void append_partial(struct line *line, const struct record *record)
 {
-	struct value partial = value_of(record, "partial_calls");
+	struct value partial = record_value(record, "partial_calls");
 	char text[128];
 
 	if (!partial.u)
@@ -91,12 +86,12 @@ static void append_partial(struct line *line, const struct record *record)
 static void append_summary(struct line *line, const struct record *record)
 {
 	char text[512], asked[CELL_BYTES], freed[CELL_BYTES], error[CELL_BYTES], rss[CELL_BYTES], lazy[CELL_BYTES];
-	struct value calls = value_of(record, "calls"), off = value_of(record, "freed_error_bytes");
+	struct value calls = record_value(record, "calls"), off = record_value(record, "freed_error_bytes");
 	bool total = !strcmp(text_of(record, "period"), "total");
 
 	snprintf(text, sizeof(text),
 		 "%s %.1f s: %" PRIu64 " madvise calls; given back: %s asked, %s freed%s%s; now Rss %s, LazyFree %s\n",
-		 total ? "in all" : "last", (double)value_of(record, "period_ns").u / 1e9, calls.u,
+		 total ? "in all" : "last", (double)record_value(record, "period_ns").u / 1e9, calls.u,
 		 unsigned_bytes(asked, record, "released_asked_bytes"),
 		 signed_bytes(freed, record, "released_freed_bytes"), off.known && off.u ? " +-" : "",
 		 off.known && off.u ? bytes_text(error, true, (double)off.u) : "",
@@ -112,12 +107,12 @@ static void append_summary(struct line *line, const struct record *record)
 
 static const char *advice_text(char *cell, const struct record *record)
 {
-	struct value name = value_of(record, "advice");
+	struct value name = record_value(record, "advice");
 
 	if (name.known)
 		snprintf(cell, CELL_BYTES, "%s", strncmp(name.text, "MADV_", 5) ? name.text : name.text + 5);
 	else
-		snprintf(cell, CELL_BYTES, "%" PRId64, value_of(record, "advice_number").s);
+		snprintf(cell, CELL_BYTES, "%" PRId64, record_value(record, "advice_number").s);
 	return cell;
 }
 
@@ -127,9 +122,9 @@ static void append_sums(struct line *line, const struct record *record)
 		max[CELL_BYTES];
 
 	snprintf(text, sizeof(text), "  %-16s %-16s %10" PRIu64 " %12s %12s %8" PRIu64 " %10s %10s %10s\n",
-		 advice_text(advice, record), text_of(record, "cause"), value_of(record, "calls").u,
+		 advice_text(advice, record), text_of(record, "cause"), record_value(record, "calls").u,
 		 unsigned_bytes(asked, record, "asked_bytes"), signed_bytes(freed, record, "freed_bytes"),
-		 value_of(record, "errors").u, time_text(mean, record, "latency_mean_ns"),
+		 record_value(record, "errors").u, time_text(mean, record, "latency_mean_ns"),
 		 time_text(p99, record, "latency_p99_ns"), time_text(max, record, "latency_max_ns"));
 	line_append_string(line, text);
 }
@@ -137,12 +132,13 @@ static void append_sums(struct line *line, const struct record *record)
 static void append_call(struct line *line, const struct record *record)
 {
 	char text[512], advice[CELL_BYTES], asked[CELL_BYTES], freed[CELL_BYTES], took[CELL_BYTES];
-	struct value error = value_of(record, "error");
+	struct value error = record_value(record, "error");
 
 	snprintf(text, sizeof(text), "madvise %" PRIu64 " 0x%" PRIx64 " %s %s %s, freed %s, %s%s%s\n",
-		 value_of(record, "tid").u, value_of(record, "address").u, unsigned_bytes(asked, record, "asked_bytes"),
-		 advice_text(advice, record), text_of(record, "cause"), signed_bytes(freed, record, "freed_bytes"),
-		 time_text(took, record, "duration_ns"), error.known ? ", " : "", error.known ? error.text : "");
+		 record_value(record, "tid").u, record_value(record, "address").u,
+		 unsigned_bytes(asked, record, "asked_bytes"), advice_text(advice, record), text_of(record, "cause"),
+		 signed_bytes(freed, record, "freed_bytes"), time_text(took, record, "duration_ns"),
+		 error.known ? ", " : "", error.known ? error.text : "");
 	line_append_string(line, text);
 }
 
@@ -153,10 +149,10 @@ static void append_age(struct line *line, const struct record *record, const cha
 
 	snprintf(judged_name, sizeof(judged_name), "judged_%s_bytes", age);
 	snprintf(returned_name, sizeof(returned_name), "returned_%s_bytes", age);
-	judged = value_of(record, judged_name);
-	returned = value_of(record, returned_name);
+	judged = record_value(record, judged_name);
+	returned = record_value(record, returned_name);
 	/* Before that age, only what came back and was released once more has been judged. */
-	if (!judged.u || value_of(record, "period_ns").u < strtoul(age, NULL, 10) * 1000000000u)
+	if (!judged.u || record_value(record, "period_ns").u < strtoul(age, NULL, 10) * 1000000000u)
 		snprintf(text, sizeof(text), "; within %.*s s: too early to say", (int)strlen(age) - 1, age);
 	else
 		snprintf(text, sizeof(text), "; within %.*s s: %s of %s (%.1f %%)", (int)strlen(age) - 1, age,
@@ -168,10 +164,10 @@ static void append_age(struct line *line, const struct record *record, const cha
 
 static void append_refault(struct line *line, const struct record *record)
 {
-	struct value unwatched = value_of(record, "unwatched_bytes");
+	struct value unwatched = record_value(record, "unwatched_bytes");
 	char text[128], cell[CELL_BYTES];
 
-	if (!value_of(record, "released_bytes").u && !unwatched.u) {
+	if (!record_value(record, "released_bytes").u && !unwatched.u) {
 		line_append_string(line, "  came back: nothing was given back\n");
 		return;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* record: filling a record by the names of its fields. */
+/* record: filling and reading a record by the names of its fields. */
 #include "gctap/record.h"
 
 #include <stdio.h>
@@ -34,14 +34,27 @@ int record_field_index(const struct record_type *type, const char *name)
 	return find_field(type, name, 0);
 }
 
+static __attribute__((noreturn)) void no_such_field(const struct record *record, const char *field)
+{
+	fprintf(stderr, "gctap: bug: record %s has no field %s of this type\n", record->type->name, field);
+	abort();
+}
+
+struct value record_value(const struct record *record, const char *field)
+{
+	int index = find_field(record->type, field, 0);
+
+	if (index < 0)
+		no_such_field(record, field);
+	return record->values[index];
+}
+
 static struct value *value_of(struct record *record, const char *field, enum value_type type)
 {
 	int index = find_field(record->type, field, record->next);
 
-	if (index < 0 || record->type->fields[index].type != type) {
-		fprintf(stderr, "gctap: bug: record %s has no field %s of this type\n", record->type->name, field);
-		abort();
-	}
+	if (index < 0 || record->type->fields[index].type != type)
+		no_such_field(record, field);
 	record->next = (size_t)index + 1;
 	return &record->values[index];
 }

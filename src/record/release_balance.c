@@ -10,11 +10,6 @@ static const char *const names[RELEASE_ACCOUNTS] = {
 	[RELEASE_FORCED] = "forced",
 };
 
-static struct value value_of(const struct record *record, const char *field)
-{
-	return record->values[record_field_index(record->type, field)];
-}
-
 static void add_reported(struct release_balance *balance, enum release_account account, struct value bytes)
 {
 	if (!bytes.known)
@@ -25,12 +20,12 @@ static void add_reported(struct release_balance *balance, enum release_account a
 
 static void add_scavenge(struct release_balance *balance, const struct record *record)
 {
-	if (value_of(record, "forced").truth) {
-		add_reported(balance, RELEASE_FORCED, value_of(record, "released_bytes"));
+	if (record_value(record, "forced").truth) {
+		add_reported(balance, RELEASE_FORCED, record_value(record, "released_bytes"));
 		return;
 	}
-	add_reported(balance, RELEASE_BACKGROUND, value_of(record, "released_background_bytes"));
-	add_reported(balance, RELEASE_EAGER, value_of(record, "released_eager_bytes"));
+	add_reported(balance, RELEASE_BACKGROUND, record_value(record, "released_background_bytes"));
+	add_reported(balance, RELEASE_EAGER, record_value(record, "released_eager_bytes"));
 }
 
 static void add_sums(struct release_balance *balance, const struct record *record)
@@ -45,11 +40,11 @@ static void add_sums(struct release_balance *balance, const struct record *recor
 		{ "forced", RELEASE_FORCED },
 	};
 
-	if (strcmp(value_of(record, "period").text, "total") != 0 || !value_of(record, "releases").truth)
+	if (strcmp(record_value(record, "period").text, "total") != 0 || !record_value(record, "releases").truth)
 		return;
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
-		if (!strcmp(value_of(record, "cause").text, causes[i].cause))
-			balance->accounts[causes[i].account].kernel += value_of(record, "asked_bytes").u;
+		if (!strcmp(record_value(record, "cause").text, causes[i].cause))
+			balance->accounts[causes[i].account].kernel += record_value(record, "asked_bytes").u;
 }
 
 void release_balance_add(struct release_balance *balance, const struct record *record)

@@ -178,9 +178,9 @@ bool trigger_goal(const struct gctap_event *event, uint64_t *percent_goal)
 /* The limit has lowered the goal below what GOGC had set. */
 static bool below(const uint64_t *percent_goal, const struct record *record)
 {
-	const struct value *goal = &record->values[record_field_index(record->type, "heap_goal_bytes")];
+	struct value goal = record_value(record, "heap_goal_bytes");
 
-	return percent_goal && goal->known && goal->u < *percent_goal;
+	return percent_goal && goal.known && goal.u < *percent_goal;
 }
 
 void trigger_describe(struct trigger *trigger, const uint64_t *percent_goal, struct record *record)

@@ -121,6 +121,11 @@ static void set_other_type(struct record *record)
 	record_set_signed(record, "pid", 1);
 }
 
+static void read_unknown_name(struct record *record)
+{
+	record_value(record, "no_such_field");
+}
+
 static void assert_aborts(void (*set)(struct record *record))
 {
 	int status;
@@ -146,6 +151,7 @@ static void misuse_aborts(void **state)
 	(void)state;
 	assert_aborts(set_unknown_name);
 	assert_aborts(set_other_type);
+	assert_aborts(read_unknown_name);
 }
 
 static void escapes_what_is_not_text(void **state)
