@@ -19,6 +19,7 @@
 /* Points to what the caller keeps. NULL where nothing is said: not known. */
 struct why_report {
 	pid_t pid;
+	uint64_t wall_ns;	 /* when it was looked at, CLOCK_REALTIME */
 	const char *comm, *path; /* any bytes */
 	const char *version;	 /* "": not known */
 	const struct ledger *ledger;

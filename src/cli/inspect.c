@@ -226,7 +226,8 @@ static void print_scavenge(const struct inspection *inspection)
 	char line[1024];
 
 	if (!recipes[0]) {
-		printf("scavtrace     none: %s\n", inspection->no_scavenge.text);
+		put("scavtrace     none: ", inspection->no_scavenge.text);
+		putchar('\n');
 		return;
 	}
 	for (size_t i = 0; i < sizeof(recipes) / sizeof(recipes[0]) && recipes[i]; i++) {

@@ -198,6 +198,7 @@ static int show(const struct options *options, struct files *files, const struct
 {
 	struct picture_title title = {
 		.pid = subject->target->pid,
+		.wall_ns = cli_wall_ns(),
 		.comm = subject->target->comm,
 		.path = subject->binary->path,
 		.version = subject->binary->version,

@@ -391,6 +391,7 @@ static int print(const struct options *options, const struct inquiry *inquiry, s
 {
 	const struct why_report report = {
 		.pid = inquiry->subject.target->pid,
+		.wall_ns = cli_wall_ns(),
 		.comm = inquiry->subject.target->comm,
 		.path = inquiry->subject.binary->path,
 		.version = inquiry->subject.binary->version,

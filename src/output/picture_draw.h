@@ -19,6 +19,7 @@
 /* What a picture is of. The texts may be any bytes. */
 struct picture_title {
 	pid_t pid;
+	uint64_t wall_ns; /* when it was looked at, CLOCK_REALTIME */
 	const char *comm, *path;
 	const char *version; /* "": not known */
 	const struct ledger *ledger;

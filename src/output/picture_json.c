@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <inttypes.h>
 
+#include "gctap/record.h"
 #include "picture_draw.h"
 
 static void append_number(struct line *line, const char *key, uint64_t value)
@@ -117,9 +118,10 @@ void picture_append_json(struct line *line, const struct picture *picture, const
 {
 	const struct ledger *ledger = title->ledger;
 
-	picture_append_format(line, "{\"type\":\"map\",\"pid\":%d", title->pid);
+	picture_append_format(line, "{\"type\":\"map\",\"schema_version\":%d,\"wall_ns\":%" PRIu64 ",\"pid\":%d",
+			      RECORD_SCHEMA_VERSION, title->wall_ns, title->pid);
 	append_text(line, "comm", title->comm);
-	append_text(line, "path", title->path);
+	append_text(line, "exe", title->path);
 	append_text(line, "go_version", title->version[0] ? title->version : NULL);
 	append_number(line, "rss_bytes", ledger->rss);
 	picture_append_format(line, ",\"remainder_bytes\":%" PRId64, ledger->bytes[LEDGER_REMAINDER]);

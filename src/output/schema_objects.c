@@ -125,7 +125,9 @@ static const struct shape refault_shape[] = {
 
 static const struct shape trends_shape[] = {
 	{ .name = "seconds", .type = "number", .unit = "s", .what = "Watched." },
-	{ .name = "ended", .type = "boolean", .what = "Whether the process ended, or executed another program, before the time was over." },
+	{ .name = "ended",
+	  .type = "boolean",
+	  .what = "Whether the process ended, or executed another program, before the time was over." },
 	COUNT("cycles", "Collections seen."),
 	{ .name = "gc_cpu_ns",
 	  .type = "integer",
@@ -156,8 +158,11 @@ static const struct shape trends_shape[] = {
 	}
 
 #define WHOSE                                                                                                          \
-	COUNT("pid", "Process id, in the namespace of gctap."), TEXT_OR("comm", "The kernel's short name of it."),     \
-		TEXT_OR("path", "Of its executable."), TEXT_OR("go_version", "Null: no Go program, or not known."),    \
+	COUNT("schema_version", "Version of this description; grows when a field changes its meaning or goes."),       \
+		{ .name = "wall_ns", .type = "integer", .unit = "ns", .what = "When it was looked at, since 1970." },  \
+		COUNT("pid", "Process id, in the namespace of gctap."),                                                \
+		TEXT_OR("comm", "The kernel's short name of it."), TEXT_OR("exe", "Path of its executable."),          \
+		TEXT_OR("go_version", "Null: no Go program, or not known."),                                           \
 		BYTES("rss_bytes", "Resident memory by smaps."),                                                       \
 		BYTES("remainder_bytes",                                                                               \
 		      "Counted by the kernel, and no page found for; negative: the other way round.")

@@ -158,8 +158,9 @@ static json_t *environment(const struct target_environment *environment)
 json_t *why_report_json(const struct why_report *report)
 {
 	const struct ledger *ledger = report->ledger;
-	json_t *json = json_pack("{s:s, s:i, s:o, s:o, s:s?, s:o, s:I, s:o, s:o}", "type", "why", "pid",
-				 (int)report->pid, "comm", any_text(report->comm), "path", any_text(report->path),
+	json_t *json = json_pack("{s:s, s:i, s:o, s:i, s:o, s:o, s:s?, s:o, s:I, s:o, s:o}", "type", "why",
+				 "schema_version", RECORD_SCHEMA_VERSION, "wall_ns", integer(report->wall_ns), "pid",
+				 (int)report->pid, "comm", any_text(report->comm), "exe", any_text(report->path),
 				 "go_version", report->version[0] ? report->version : NULL, "rss_bytes",
 				 integer(ledger->rss), "remainder_bytes", (json_int_t)ledger->bytes[LEDGER_REMAINDER],
 				 "classes", classes(ledger), "verdicts", verdicts(report));

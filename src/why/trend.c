@@ -9,15 +9,16 @@
 
 #include "gctap/unknown.h"
 
-#define MIB	    1048576.0
-#define SAMPLES_MIN 12	 /* for any statement */
-#define SECONDS_MIN 5.0	 /* likewise */
-#define GROWTH_MIN  0.05 /* of the line's higher end: less is what programs do while they warm up */
-#define BYTES_MIN   (2 * MIB)
-#define REFAULT_MIN (16 << 20) /* bytes: less that was given back is nobody's question */
-#define SCORE_MIN   3.3	       /* of Mann-Kendall: by chance once in a thousand */
-#define PARTS	    4u
-#define RISE_MIN    0.15 /* of what a part of a straight line rises by: less is no growth any more */
+#define MIB		    1048576.0
+#define SAMPLES_MIN	    12	 /* for any statement */
+#define SECONDS_MIN	    5.0	 /* likewise */
+#define GROWTH_MIN	    0.05 /* of the line's higher end: less is what programs do while they warm up */
+#define BYTES_MIN	    (2 * MIB)
+#define REFAULT_MIN	    (16 << 20) /* bytes: less that was given back is nobody's question */
+#define REFAULT_SECONDS_MIN 20.0
+#define SCORE_MIN	    3.3 /* of Mann-Kendall: by chance once in a thousand */
+#define PARTS		    4u
+#define RISE_MIN	    0.15 /* of what a part of a straight line rises by: less is no growth any more */
 
 #define NOT_GO "Memory that is not Go's"
 #define STACKS "The memory of goroutine stacks"
@@ -315,28 +316,32 @@ static void judge_returning(struct bench *bench, const struct trends *trends)
 
 /*
  * A quarter within a second, or half within ten: so much was given back in vain. What a program that is steady
- * gives back stays away for minutes.
+ * gives back stays away for minutes. Before an age has come, only what was given back once more is judged, which
+ * did come back: it takes a watch of twice the age to say something of all.
  */
 static void judge_refault(struct bench *bench, const struct trends *trends)
 {
 	const struct refault_totals *refault = &trends->refault;
 	double soon = share(refault->returned[0], refault->judged[0]);
 	double later = share(refault->returned[1], refault->judged[1]);
-	bool holds =
-		(refault->judged[0] >= REFAULT_MIN && soon >= 25) || (refault->judged[1] >= REFAULT_MIN && later >= 50);
+	bool late = refault->judged[1] >= REFAULT_MIN && trends->seconds >= REFAULT_SECONDS_MIN;
+	bool holds = (refault->judged[0] >= REFAULT_MIN && soon >= 25) || (late && later >= 50);
+	char behind[64] = "";
 	struct verdict *verdict;
 
 	if (!trends->refault_watched || !holds)
 		return;
+	if (late)
+		snprintf(behind, sizeof(behind), ", and of %.1f MB, %.0f %% within 10 s",
+			 (double)refault->judged[1] / MIB, later);
 	verdict = put_first(bench);
 	verdict->name = "refault";
 	verdict->bytes = refault->returned[0] > refault->returned[1] ? refault->returned[0] : refault->returned[1];
 	verdict->advice = "Giving back and faulting in again costs time and gains nothing: gctap madvise names the "
 			  "cause. Raise the memory limit, or call debug.FreeOSMemory less often.";
 	say(verdict,
-	    "Memory is given back only to be used again: of %.1f MB, %.0f %% were resident again within 1 s, and of "
-	    "%.1f MB, %.0f %% within 10 s.",
-	    (double)refault->judged[0] / MIB, soon, (double)refault->judged[1] / MIB, later);
+	    "Memory is given back only to be used again: of %.1f MB, %.0f %% were resident again within 1 s%s.",
+	    (double)refault->judged[0] / MIB, soon, behind);
 }
 
 /*

@@ -558,9 +558,9 @@ static void judge_chain(struct bench *bench)
 	    !notable(bench, rss - objects, 0))
 		return;
 	add(bench, "objects_and_rss", rss - objects, NULL,
-	    "From gctrace to Rss: objects %.1f MB, the spans they are in %.1f MB, with free memory that is kept %.1f "
-	    "MB; resident is %.1f MB.",
-	    mb(objects), mb(counters->in_use), mb(counters->in_use + counters->free), mb(rss));
+	    "From gctrace to Rss: objects %.1f MB, the spans they are in %.1f MB, with free memory that is kept and "
+	    "resident %.1f MB; resident is %.1f MB.",
+	    mb(objects), mb(counters->in_use), mb(counters->in_use + class_bytes(bench, LEDGER_FREE)), mb(rss));
 }
 
 static void judge_nothing(struct bench *bench)

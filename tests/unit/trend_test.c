@@ -393,6 +393,7 @@ static void what_comes_back_at_once(void **unused)
 	(void)unused;
 	memset(&trends, 0, sizeof(trends));
 	trends.seconds = 40;
+	trends.seconds = 20;
 	assert_false(thrashes(100 * mib, 100 * mib, 100 * mib, 100 * mib)); /* not watched */
 	trends.refault_watched = true;
 	assert_true(thrashes(100 * mib, 79 * mib, 50 * mib, 45 * mib));
@@ -403,6 +404,11 @@ static void what_comes_back_at_once(void **unused)
 	assert_true(thrashes(100 * mib, 25 * mib, 0, 0));
 	assert_false(thrashes(100 * mib, 24 * mib, 100 * mib, 49 * mib));
 	assert_true(thrashes(100 * mib, 0, 100 * mib, 50 * mib));
+	trends.seconds = 19;
+	assert_false(thrashes(100 * mib, 0, 100 * mib, 100 * mib)); /* what was given back last is not 10 s old */
+	assert_true(thrashes(100 * mib, 25 * mib, 100 * mib, 100 * mib));
+	assert_null(strstr(verdicts[0].evidence, "within 10 s"));
+	trends.seconds = 20;
 	assert_false(thrashes(15 * mib, 15 * mib, 15 * mib, 15 * mib)); /* little */
 	assert_false(thrashes(0, 0, 0, 0));
 	/* Each share is of enough, or is not asked. */

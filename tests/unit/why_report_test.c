@@ -128,7 +128,7 @@ static void all_that_is_known(void **state)
 static void next_to_nothing_is_known(void **state)
 {
 	static const char *const nulls[] = {
-		"go_version", "heap", "environment", "container", "trends", "comm", "path"
+		"go_version", "heap", "environment", "container", "trends", "comm", "exe"
 	};
 	struct why_report report;
 	json_t *json;
