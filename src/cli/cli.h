@@ -29,9 +29,6 @@ int command_inspect(int argc, char **argv);
 int command_schema(int argc, char **argv);
 int command_privileges(int argc, char **argv);
 
-/* CLOCK_REALTIME. */
-uint64_t cli_wall_ns(void);
-
 /* "gctap: text" on stderr. */
 void cli_note(const char *text, void *context);
 /* As above; returns EXIT_TROUBLE. */

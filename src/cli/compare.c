@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "gctap/clock.h"
 #include "gctap/comparison.h"
 #include "gctap/probe.h"
 #include "gctap/release_balance.h"
@@ -94,14 +94,6 @@ static const struct argp argp = {
 	NULL,
 	NULL
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int on_record(const struct record *record, void *context)
 {
@@ -271,7 +263,7 @@ static void end(struct run *run)
 {
 	if (run->ending_ns)
 		return;
-	run->ending_ns = now_ns();
+	run->ending_ns = clock_ns(CLOCK_MONOTONIC);
 	signal_child(run, SIGTERM);
 }
 
@@ -280,10 +272,10 @@ static void check_end(struct run *run)
 	const struct options *options = run->options;
 
 	if (cli_signal_taken(run->signals, NULL) ||
-	    (options->duration > 0 && (double)(now_ns() - run->start_ns) >= options->duration * 1e9) ||
+	    (options->duration > 0 && (double)(clock_ns(CLOCK_MONOTONIC) - run->start_ns) >= options->duration * 1e9) ||
 	    (options->count && session_cycles(run->session) >= (uint64_t)options->count))
 		end(run);
-	if (run->ending_ns && now_ns() - run->ending_ns > CHILD_GRACE_NS)
+	if (run->ending_ns && clock_ns(CLOCK_MONOTONIC) - run->ending_ns > CHILD_GRACE_NS)
 		signal_child(run, SIGKILL);
 }
 
@@ -291,7 +283,7 @@ static int loop(struct run *run)
 {
 	int error = 0;
 
-	run->start_ns = now_ns();
+	run->start_ns = clock_ns(CLOCK_MONOTONIC);
 	while (!error && !run->error && !has_ended(run)) {
 		struct pollfd fds[] = { { .fd = session_fd(run->session), .events = POLLIN },
 					{ .fd = run->child_stderr, .events = POLLIN },

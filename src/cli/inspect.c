@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "cli.h"
+#include "gctap/clock.h"
 #include "gctap/gc_cycle.h"
 #include "gctap/gobin.h"
 #include "gctap/recipe.h"
@@ -81,14 +81,6 @@ static const struct argp argp = {
 	NULL
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* How the file was linked, in words. */
 static const char *link_mode(const struct gobin_build *build)
 {
@@ -99,7 +91,7 @@ static const char *link_mode(const struct gobin_build *build)
 
 static int solve(int fd, struct inspection *inspection, struct failure *failure)
 {
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	int error = image_open_fd(fd, &inspection->image, failure);
 
 	if (!error)
@@ -110,7 +102,7 @@ static int solve(int fd, struct inspection *inspection, struct failure *failure)
 		error = gc_layout_learn(inspection->recipe, &inspection->layout, failure);
 	if (error)
 		return image_judge(inspection->image, error, failure);
-	inspection->open_ns = now_ns() - start;
+	inspection->open_ns = clock_ns(CLOCK_MONOTONIC) - start;
 	inspection->bytes_read = image_bytes_read(inspection->image);
 	inspection->file_bytes = image_file_size(inspection->image);
 	error = recipe_solve_scavtrace(inspection->gobin, &inspection->scavenge, &inspection->no_scavenge);

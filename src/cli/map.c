@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "gctap/clock.h"
 #include "gctap/ledger.h"
 #include "gctap/picture.h"
 #include "output/picture_draw.h"
@@ -198,7 +199,7 @@ static int show(const struct options *options, struct files *files, const struct
 {
 	struct picture_title title = {
 		.pid = subject->target->pid,
-		.wall_ns = cli_wall_ns(),
+		.wall_ns = clock_ns(CLOCK_REALTIME),
 		.comm = subject->target->comm,
 		.path = subject->binary->path,
 		.version = subject->binary->version,

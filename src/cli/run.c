@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "gctap/clock.h"
 #include "gctap/probe.h"
 #include "privilege.h"
 
@@ -35,14 +35,6 @@ struct run {
 	bool interrupted;	      /* by the first Ctrl-C, while a command runs */
 	bool done;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* Says once why writing failed; that the reader has gone is no failure. */
 static int told(struct run *run, int error)
@@ -215,7 +207,7 @@ static void end(struct run *run)
 		run->done = true;
 		return;
 	}
-	run->ending_ns = now_ns();
+	run->ending_ns = clock_ns(CLOCK_MONOTONIC);
 	terminate_child(run);
 }
 
@@ -237,7 +229,7 @@ static void take_signal(struct run *run)
 
 static bool time_is_up(const struct run *run)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	if (run->ending_ns)
 		return false;
@@ -249,7 +241,7 @@ static bool time_is_up(const struct run *run)
 
 static void check_grace(struct run *run)
 {
-	if (run->ending_ns && now_ns() - run->ending_ns > CHILD_GRACE_NS) {
+	if (run->ending_ns && clock_ns(CLOCK_MONOTONIC) - run->ending_ns > CHILD_GRACE_NS) {
 		cli_note("the command does not end: left running", NULL);
 		run->done = true;
 	}
@@ -276,7 +268,7 @@ static void check_end(struct run *run)
 
 static int first_poll_ms(const struct run *run)
 {
-	return now_ns() - run->start_ns < 1000000000u ? FIRST_POLL_MS : POLL_MS;
+	return clock_ns(CLOCK_MONOTONIC) - run->start_ns < 1000000000u ? FIRST_POLL_MS : POLL_MS;
 }
 
 /* What has come is written before anything is detached: the kernel takes a tenth of a second for that. */
@@ -284,7 +276,7 @@ static int loop(struct run *run)
 {
 	int error = flush(run);
 
-	run->start_ns = now_ns();
+	run->start_ns = clock_ns(CLOCK_MONOTONIC);
 	while (!run->done && !error) {
 		error = session_poll(run->session, session_cycles(run->session) ? POLL_MS : first_poll_ms(run));
 		if (!error)

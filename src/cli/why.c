@@ -3,12 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "cli.h"
+#include "gctap/clock.h"
 #include "gctap/session.h"
 #include "gctap/why_report.h"
 #include "privilege.h"
@@ -93,14 +93,6 @@ static const struct argp argp = {
 	NULL
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static double since(const struct inquiry *inquiry, uint64_t ktime_ns)
 {
 	return ktime_ns > inquiry->begun_ns ? (double)(ktime_ns - inquiry->begun_ns) / 1e9 : 0;
@@ -178,7 +170,7 @@ static void on_note(const char *text, void *context)
 static void sample(struct inquiry *inquiry)
 {
 	const struct ledger *ledger = &inquiry->ledger;
-	double at = since(inquiry, now_ns());
+	double at = since(inquiry, clock_ns(CLOCK_MONOTONIC));
 
 	inquiry->trends.samples++;
 	inquiry->trends.limit_known += verdict_limit_known(ledger);
@@ -197,7 +189,7 @@ static void show_progress(const struct inquiry *inquiry, double seconds)
 {
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\rgctap: watched %.0f of %.0f s, %" PRIu64 " collections; Ctrl-C ends ",
-			since(inquiry, now_ns()), seconds, inquiry->trends.cycles);
+			since(inquiry, clock_ns(CLOCK_MONOTONIC)), seconds, inquiry->trends.cycles);
 }
 
 /* What is known of the process stays when it has ended before this look; -ESRCH: it is all that there will be. */
@@ -239,8 +231,8 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 
 	if (step < SAMPLE_MIN_NS)
 		step = SAMPLE_MIN_NS;
-	while (!error && now_ns() < end && session_live(session) && !cli_signal_taken(signals, NULL)) {
-		if (now_ns() >= next) {
+	while (!error && clock_ns(CLOCK_MONOTONIC) < end && session_live(session) && !cli_signal_taken(signals, NULL)) {
+		if (clock_ns(CLOCK_MONOTONIC) >= next) {
 			error = look(inquiry, source, failure);
 			if (error == -ESRCH && inquiry->trends.samples) {
 				inquiry->trends.ended = true;
@@ -249,7 +241,7 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 				break;
 			}
 			show_progress(inquiry, options->watch);
-			next = now_ns() + step;
+			next = clock_ns(CLOCK_MONOTONIC) + step;
 		}
 		if (!error)
 			error = session_poll(session, POLL_MS);
@@ -257,7 +249,7 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 			failure_set(failure, error, "cannot go on watching: %s", strerror(-error));
 	}
 	end_progress();
-	inquiry->trends.seconds = since(inquiry, now_ns());
+	inquiry->trends.seconds = since(inquiry, clock_ns(CLOCK_MONOTONIC));
 	if (!error && !session_live(session)) {
 		inquiry->trends.ended = true;
 		if (target_alive(inquiry->subject.target))
@@ -302,7 +294,7 @@ static int watch(const struct options *options, struct inquiry *inquiry, const s
 		error = session_start(session);
 	if (!error)
 		error = privilege_settle(features_of(options), &options->pid, 1, failure);
-	inquiry->begun_ns = now_ns();
+	inquiry->begun_ns = clock_ns(CLOCK_MONOTONIC);
 	if (!error)
 		error = watch_loop(options, inquiry, source, session, signals, failure);
 	if (!error) {
@@ -391,7 +383,7 @@ static int print(const struct options *options, const struct inquiry *inquiry, s
 {
 	const struct why_report report = {
 		.pid = inquiry->subject.target->pid,
-		.wall_ns = cli_wall_ns(),
+		.wall_ns = clock_ns(CLOCK_REALTIME),
 		.comm = inquiry->subject.target->comm,
 		.path = inquiry->subject.binary->path,
 		.version = inquiry->subject.binary->version,

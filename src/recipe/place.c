@@ -4,17 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "recipe_internal.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "gctap/clock.h"
 
 int solver_place(struct solver *solver, struct recipe *recipe, struct failure *failure)
 {
@@ -42,7 +34,7 @@ int solver_recipe(struct gobin *gobin,
 {
 	struct recipe *recipe = calloc(1, sizeof(*recipe));
 	struct solver *solver = NULL;
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	int error;
 
 	if (!recipe)
@@ -55,7 +47,7 @@ int solver_recipe(struct gobin *gobin,
 		error = failure_set(failure, -ENOMEM, "out of memory");
 	if (!error) {
 		recipe->instructions = emu_instructions(solver_emu(solver));
-		recipe->solve_ns = now_ns() - start;
+		recipe->solve_ns = clock_ns(CLOCK_MONOTONIC) - start;
 		*out = recipe;
 	} else {
 		recipe_free(recipe);

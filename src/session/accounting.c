@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "gctap/clock.h"
 #include "gctap/madvise.h"
 #include "gctap/madvise_probe.h"
 #include "gctap/refault.h"
@@ -50,14 +50,6 @@ struct accounting {
 	uint64_t ended_calls;	 /* of processes that are gone */
 	int error;		 /* out of memory while counting */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* include/linux/percpu_counter.h: percpu_counter_batch */
 static uint64_t percpu_batch(void)
@@ -182,7 +174,7 @@ int accounting_add(struct accounting *accounting, const struct accounting_proces
 	added->process = *process;
 	added->execs_allowed = process->before_exec;
 	added->pagemap = -1;
-	added->added_ns = added->reported_ns = now_ns();
+	added->added_ns = added->reported_ns = clock_ns(CLOCK_MONOTONIC);
 	error = accounting->options.refault ? open_refault(added, failure) : 0;
 	if (!error)
 		error = arm(accounting, added, binary, failure);
@@ -416,7 +408,7 @@ static void mark_reported(struct accounted *process, uint64_t now)
 
 static void report(struct accounting *accounting, struct accounted *process, bool total)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	struct madvise_period period = { .pid = process->process.pid,
 					 .start_ns = process->start_ns,
 					 .comm = process->process.comm,
@@ -485,7 +477,7 @@ static void judge(struct accounted *process)
 {
 	struct refault_range range;
 
-	for (unsigned i = 0; i < JUDGED_MAX && refault_due(process->refault, now_ns(), &range); i++) {
+	for (unsigned i = 0; i < JUDGED_MAX && refault_due(process->refault, clock_ns(CLOCK_MONOTONIC), &range); i++) {
 		uint64_t present = 0;
 
 		if (process->pagemap < 0)
@@ -512,7 +504,7 @@ int accounting_poll(struct accounting *accounting)
 	for (struct accounted *process = accounting->processes; process; process = process->next)
 		if (process->refault)
 			judge(process);
-	now = now_ns();
+	now = clock_ns(CLOCK_MONOTONIC);
 	if (!accounting->next_report_ns)
 		accounting->next_report_ns = now + interval;
 	if (!interval || now < accounting->next_report_ns || all_reported(accounting))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* events: from what probes send to records. */
 #include "session_internal.h"
+#include "gctap/clock.h"
 
 #include <inttypes.h>
 
@@ -33,7 +34,7 @@ static void restart(struct session *session, struct process *process)
 	record_set_unsigned(&record, "start_ns", process->start_ns);
 	record_set_text(&record, "reason", "exec");
 	record_set_unsigned(&record, "cycles_seen", cycles);
-	record_set_unsigned(&record, "ktime_ns", session_clock_ns(CLOCK_MONOTONIC));
+	record_set_unsigned(&record, "ktime_ns", clock_ns(CLOCK_MONOTONIC));
 	session_note(session, "%u (%s): has executed %s anew after %" PRIu64 " cycles", process->pid, process->comm,
 		     process->binary->path, cycles);
 	session_emit(session, &record);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gctap/clock.h"
 #include "gctap/target_memory.h"
 
 /* How often traced processes are asked whether they run another program, and how many of them at a time. */
@@ -172,7 +173,7 @@ void process_end(struct session *session, struct process *process, const char *r
 	if (has_status)
 		record_set_signed(&record, "exit_status", status);
 	record_set_unsigned(&record, "cycles_seen", process->cycles);
-	record_set_unsigned(&record, "ktime_ns", session_clock_ns(CLOCK_MONOTONIC));
+	record_set_unsigned(&record, "ktime_ns", clock_ns(CLOCK_MONOTONIC));
 	session_emit(session, &record);
 }
 
@@ -335,7 +336,7 @@ static bool check_exec(struct session *session, struct process *process)
 /* Some at a time, in turn: to ask all of a thousand would be most of what gctap does. */
 void session_check_exec(struct session *session)
 {
-	uint64_t now = session_clock_ns(CLOCK_MONOTONIC);
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	unsigned checked = 0;
 
 	if (now - session->exec_checked_ns < EXEC_CHECK_NS)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "session_internal.h"
+#include "gctap/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,14 +13,6 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 64
-
-uint64_t session_clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void session_note(const struct session *session, const char *format, ...)
 {
@@ -105,7 +98,7 @@ int session_new(const struct session_options *options, struct session **out, str
 	session->options = *options;
 	session->clock.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	session->ticks_per_second = (uint64_t)sysconf(_SC_CLK_TCK);
-	session->clock.wall_offset_ns = (int64_t)(session_clock_ns(CLOCK_REALTIME) - session_clock_ns(CLOCK_MONOTONIC));
+	session->clock.wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
 	session->epoll = epoll_create1(EPOLL_CLOEXEC);
 	error = session->epoll < 0 ? failure_set(failure, -errno, "cannot create an epoll: %s", strerror(errno)) : 0;
 	if (!error)
@@ -238,8 +231,8 @@ int session_start(struct session *session)
 	if (session->probes)
 		probe_set_activate(session->probes);
 	session->active = true;
-	session->started_ns = session_clock_ns(CLOCK_MONOTONIC);
-	session->started_boottime_ns = session_clock_ns(CLOCK_BOOTTIME);
+	session->started_ns = clock_ns(CLOCK_MONOTONIC);
+	session->started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
 	for (struct process *process = session->named; process; process = process->next_named)
 		process_announce(session, process);
 	/* What solving needed for a moment, up to 20 MB, the allocator would keep for as long as we run. */
@@ -360,7 +353,7 @@ static void emit_totals(struct session *session)
 	}
 	if (session->accounting)
 		set_accounting_totals(session, &record);
-	record_set_unsigned(&record, "duration_ns", session_clock_ns(CLOCK_MONOTONIC) - session->started_ns);
+	record_set_unsigned(&record, "duration_ns", clock_ns(CLOCK_MONOTONIC) - session->started_ns);
 	if (drops[GCTAP_DROP_RING_FULL])
 		session_note(session, "%" PRIu64 " events were lost: the ring buffer was full",
 			     drops[GCTAP_DROP_RING_FULL]);

@@ -3,8 +3,6 @@
 #ifndef GCTAP_SESSION_INTERNAL_H
 #define GCTAP_SESSION_INTERNAL_H
 
-#include <time.h>
-
 #include "accounting.h"
 #include "binary.h"
 #include "gctap/cycle_gap.h"
@@ -68,7 +66,6 @@ struct session {
 };
 
 /* session.c */
-uint64_t session_clock_ns(clockid_t clock);
 /* A line for people. */
 void session_note(const struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void session_emit(struct session *session, const struct record *record);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The life of a heap: which layout, reading until the parts agree, and what no heap can be. */
+#include "gctap/clock.h"
 #include "gctap/heap.h"
 
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "heap_internal.h"
 
@@ -30,14 +30,6 @@ static const struct slack slacks[2][2] = {
 	{ { 8, 1u << 20 }, { 6, 2u << 20 } },
 	{ { 3, 4u << 20 }, { 1, 16u << 20 } },
 };
-
-uint64_t heap_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* ---- How well the parts agree ---- */
 
@@ -147,7 +139,7 @@ static int check_sweep(struct heap *heap, const struct heap_header *header, stru
 static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct evidence *evidence,
 		     struct failure *failure)
 {
-	uint64_t start = heap_now_ns();
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	struct heap_header header;
 	struct counts counts;
 	int error = heap_counters_read(heap, &counts.before, failure);
@@ -170,7 +162,7 @@ static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct e
 		return error;
 	snapshot->arena_left = header.current_arena[1] - header.current_arena[0];
 	snapshot->spans_amiss = (uint32_t)evidence->spans.amiss;
-	snapshot->nanoseconds = heap_now_ns() - start;
+	snapshot->nanoseconds = clock_ns(CLOCK_MONOTONIC) - start;
 	evidence->at_rest = at_rest(&counts);
 	compare(heap, &counts, snapshot);
 	return 0;
@@ -180,7 +172,7 @@ static int read_once(struct heap *heap, struct heap_snapshot *snapshot, struct e
 static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapshot, struct evidence *evidence,
 				struct failure *failure)
 {
-	uint64_t end = heap_now_ns() + READING_NS;
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + READING_NS;
 	int error;
 
 	snapshot->attempts = 0;
@@ -189,7 +181,8 @@ static int read_until_it_agrees(struct heap *heap, struct heap_snapshot *snapsho
 		error = read_once(heap, snapshot, evidence, failure);
 		if (error && error != -EFAULT && error != -EBADMSG)
 			return error;
-	} while ((error || !good_enough(snapshot)) && snapshot->attempts < ATTEMPTS_MAX && heap_now_ns() < end);
+	} while ((error || !good_enough(snapshot)) && snapshot->attempts < ATTEMPTS_MAX &&
+		 clock_ns(CLOCK_MONOTONIC) < end);
 	return error;
 }
 

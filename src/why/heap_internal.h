@@ -94,6 +94,4 @@ int heap_spans_read(struct heap *heap, const struct heap_header *header, struct 
 		    uint64_t deadline_ns, struct span_count *count, struct failure *failure);
 void span_walk_free(struct span_walk *walk);
 
-uint64_t heap_now_ns(void);
-
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "heap_internal.h"
+#include "gctap/clock.h"
 
 #define ELEMENTS_MAX	   1024u /* in runtime/sizeclasses.go: 8 KiB of 8 bytes */
 #define BITS_BYTES_MAX	   (ELEMENTS_MAX / 8)
@@ -377,7 +378,7 @@ int heap_spans_read(struct heap *heap, const struct heap_header *header, struct 
 		error = next_arena(heap, header, snapshot, &arena);
 		if (!error)
 			error = read_arena(heap, snapshot, &arena, count);
-		if (!error && heap_now_ns() > deadline_ns)
+		if (!error && clock_ns(CLOCK_MONOTONIC) > deadline_ns)
 			error = -ETIMEDOUT;
 	}
 	if (error == -E2BIG)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "gctap/clock.h"
 #include "gctap/ledger.h"
 
 #include <errno.h>
@@ -44,14 +45,6 @@ const char *ledger_class_name(enum ledger_class class)
 const char *ledger_class_phrase(enum ledger_class class)
 {
 	return classes[class].phrase;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static uint64_t known(uint64_t value)
@@ -236,7 +229,7 @@ static int attempt(const struct ledger_source *source, struct ledger *ledger)
 {
 	struct target_statm before, after;
 	struct target_maps *maps = NULL;
-	uint64_t begun = now_ns();
+	uint64_t begun = clock_ns(CLOCK_MONOTONIC);
 	int error, pagemap = target_pagemap_open(source->target->pid);
 
 	if (pagemap < 0)
@@ -257,7 +250,7 @@ static int attempt(const struct ledger_source *source, struct ledger *ledger)
 		ledger->moved = after.resident > before.resident ? after.resident - before.resident
 								 : before.resident - after.resident;
 	close(pagemap);
-	ledger->nanoseconds = now_ns() - begun;
+	ledger->nanoseconds = clock_ns(CLOCK_MONOTONIC) - begun;
 	return error;
 }
 
