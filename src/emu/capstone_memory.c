@@ -40,6 +40,7 @@ static void *take(size_t size)
 {
 	void *memory = malloc(size);
 
+	// cppcheck-suppress memleak ; it is what is returned
 	return memory ? memory : reserve_take(size);
 }
 
@@ -47,6 +48,7 @@ static void *take_zeroed(size_t count, size_t size)
 {
 	void *memory = calloc(count, size);
 
+	// cppcheck-suppress memleak ; it is what is returned
 	return memory ? memory : reserve_take(count * size);
 }
 

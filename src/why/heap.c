@@ -202,7 +202,7 @@ void heap_snapshot_clear(struct heap_snapshot *snapshot)
 {
 	free(snapshot->chunks);
 	free(snapshot->spans);
-	*snapshot = (struct heap_snapshot){ 0 };
+	memset(snapshot, 0, sizeof(*snapshot));
 }
 
 /* ---- The layout ---- */

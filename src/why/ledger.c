@@ -227,7 +227,7 @@ static int add_pages(struct ledger *ledger, const struct target_maps *maps, int 
 
 static int attempt(const struct ledger_source *source, struct ledger *ledger)
 {
-	struct target_statm before, after;
+	struct target_statm before = { 0 }, after = { 0 };
 	struct target_maps *maps = NULL;
 	uint64_t begun = clock_ns(CLOCK_MONOTONIC);
 	int error, pagemap = target_pagemap_open(source->target->pid);
