@@ -206,6 +206,28 @@ int session_add_process(struct session *session, struct target *target, struct f
 	return error;
 }
 
+static int count_one(pid_t pid, void *context)
+{
+	unsigned *count = context;
+
+	(void)pid;
+	(*count)++;
+	return 0;
+}
+
+/* With how many run it: of none, a wrong copy of the file looks like a quiet program. */
+static void note_file(const struct session *session, const struct binary *binary, const char *path)
+{
+	const char *version = binary->version[0] ? binary->version : "Go version unknown";
+	unsigned count = 0;
+
+	if (target_each_of_file(binary->id, count_one, &count))
+		session_note(session, "%s: %s, every process of it, now and later", path, version);
+	else
+		session_note(session, "%s: %s, every process of it, now (%u that gctap can see) and later", path,
+			     version, count);
+}
+
 int session_add_file(struct session *session, const char *path, struct failure *failure)
 {
 	struct file_id id;
@@ -221,8 +243,7 @@ int session_add_file(struct session *session, const char *path, struct failure *
 	}
 	close(fd);
 	if (!error)
-		session_note(session, "%s: %s, every process of it, now and later", path,
-			     binary->version[0] ? binary->version : "Go version unknown");
+		note_file(session, binary, path);
 	return error;
 }
 

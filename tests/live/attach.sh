@@ -155,6 +155,19 @@ case_to_a_process_that_runs_with_gctrace_on() {
 	same "lines that only gctap has" 0 "$(comm -13 theirs ours | grep -cv '^gc 2000 ' || true)"
 }
 
+case_how_many_run_a_file() {
+	cp "$GO_PROGRAMS/quiet" ./quiet
+	gctap trace -d 0.1 -x ./quiet
+	ended_with 0
+	says err 'now \(0 that gctap can see\) and later' || fail "$(cat err)"
+	GOMAXPROCS=1 ./quiet >/dev/null &
+	GOMAXPROCS=1 ./quiet >/dev/null &
+	await is_running $! quiet
+	gctap trace -d 0.1 -x ./quiet
+	ended_with 0
+	says err 'now \(2 that gctap can see\) and later' || fail "$(cat err)"
+}
+
 case_in_a_time_namespace() {
 	need unshare
 	unshare --time --fork --boottime 1000 true 2>/dev/null || skip "no time namespace can be made here"

@@ -11,7 +11,7 @@ begin() {
 }
 
 # What is not the word on the process that was found, nor on events that a busy machine had no time for.
-complaints() { grep -vE '(cycles so far|, go1[^ ]*|, now and later|events were lost: the ring buffer was full)$' err || true; }
+complaints() { grep -vE '(cycles so far|, go1[^ ]*|, now .*and later|events were lost: the ring buffer was full)$' err || true; }
 
 # full WORD ARG... : status 2 and one line that has WORD in it.
 full() {
