@@ -176,7 +176,7 @@ case_the_command_executes_another_program() {
 	gctap madvise -- env sh -c 'sleep 1; exit 7'
 	ended_with 7
 	says err 'has executed another program' || fail "no word of it: $(cat err)"
-	tap madvise -- sh -c 'exec sleep 60'
+	tap madvise -- env sleep 60
 	await says err 'has executed another program'
 	kill -TERM "$TAP"
 	await_end "$TAP"
