@@ -121,7 +121,7 @@ case_a_changed_runtime_without_dwarf_is_refused() {
 
 case_the_program_runs_on() {
 	need_show
-	start holes -mib 16 -seconds 1
+	start holes -mib 16 -seconds $((2 * PATIENCE))
 	await says holes.out HeapAlloc=
 	read_heap
 	await_end "$PID"
