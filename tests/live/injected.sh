@@ -25,7 +25,7 @@ with_fault() {
 calls_of() { awk -v name="$1" '$1 == name { print $2 }' report; }
 
 # What was in the way: not what gctap says of a process that it found, nor what it lost.
-complaints() { grep '^gctap: ' err | grep -vE '(cycles so far|, go1[^ ]*|every process of it, now .*and later|were lost: .*|missing: .*)$' || true; }
+complaints() { grep '^gctap: ' err | grep -vE '(cycles so far|, go1[^ ]*|every process of it, now .*and later|were lost: .*|missing: .*|not traced any more; waiting for the command to end)$' || true; }
 
 # A defined end: done, or what was in the way.
 ends_well() {
