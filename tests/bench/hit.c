@@ -188,13 +188,6 @@ static void measure(struct bench *bench, const char *what, pass_function pass)
 	printf("%s %.1f\n", what, ns[BATCHES / 2]);
 }
 
-static void activate(struct bench *bench)
-{
-	struct failure failure = { "" };
-
-	check(probe_set_activate(bench->set, &failure), &failure);
-}
-
 static void cost(struct bench *bench)
 {
 	struct probe_cost before = { 0 }, after = { 0 };
@@ -204,7 +197,7 @@ static void cost(struct bench *bench)
 	id = attach(bench, probe_branch);
 	/* The program ends at once: the trap, and calling it. */
 	measure(bench, "trap", pass_branch);
-	activate(bench);
+	probe_set_activate(bench->set);
 	probe_set_cost(bench->set, &before);
 	measure(bench, "branch", pass_branch);
 	probe_set_cost(bench->set, &after);
@@ -248,7 +241,7 @@ static void flood(struct bench *bench, uint64_t rate, double seconds)
 	pthread_t thread;
 
 	attach(bench, probe_branch);
-	activate(bench);
+	probe_set_activate(bench->set);
 	epoll_ctl(epoll, EPOLL_CTL_ADD, probe_set_fd(bench->set), &event);
 	start = now_ns();
 	flood.end_ns = start + (uint64_t)(seconds * 1e9);
