@@ -284,10 +284,10 @@ case_a_process_that_is_gone() {
 
 is_zombie() { grep -qE '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
 
-# Its parent has become a program that waits for nobody.
+# Its parent has become a program that waits for nobody, before it ends: a shell would take it away.
 case_a_zombie() {
 	local zombie
-	bash -c 'sleep 0 & echo $! >child; exec sleep "$1"' - "$LASTING" &
+	bash -c '(until [[ $(</proc/$$/comm) == sleep ]]; do :; done) & echo $! >child; exec sleep "$1"' - "$LASTING" &
 	await has_lines child 1
 	zombie=$(cat child)
 	await is_zombie "$zombie"
