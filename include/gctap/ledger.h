@@ -49,8 +49,9 @@ struct ledger {
 	uint64_t rss;		       /* smaps, summed over the mappings */
 	uint64_t moved; /* by how much Rss changed while the ledger was taken, by the kernel's counters (statm) */
 	uint64_t swapped, lazy_free, huge; /* of all mappings; VALUE_UNKNOWN where the kernel does not say */
-	uint64_t released_huge;		   /* of LEDGER_RELEASED, in huge pages */
-	uint64_t heap_huge;		   /* of all heap pages, in huge pages */
+	uint64_t released_huge;		   /* of LEDGER_RELEASED, in huge pages; released_huge_least: or more */
+	bool released_huge_least;	   /* the kernel tells it of mappings alone (before Linux 6.7) */
+	uint64_t heap_huge;		   /* of the mappings that hold heap, in huge pages */
 	uint64_t heap_lazy_free;	   /* LazyFree of the mappings that hold heap */
 	uint64_t file_clean;		   /* of LEDGER_FILES, what the kernel can drop at once */
 	uint64_t data_files;		   /* of LEDGER_FILES, mapped files that are no code */
@@ -88,5 +89,7 @@ void ledger_clear(struct ledger *ledger);
  * of that may never have been touched. Estimated for Go 1.18 and older, which do not count it.
  */
 uint64_t ledger_tables_most(const struct heap_snapshot *heap);
+/* Of a heap with @resident bytes, @huge of them in huge pages: how many of the @released must be in such. */
+uint64_t ledger_huge_least(uint64_t huge, uint64_t resident, uint64_t released);
 
 #endif

@@ -52,7 +52,8 @@ static void print_remark(FILE *to, const struct why_report *report, enum ledger_
 	if (class == LEDGER_METADATA && ledger->by_pages && ledger->cgo_or_unknown)
 		fputs("  at most: what C maps looks the same", to);
 	if (class == LEDGER_RELEASED && ledger->released_huge)
-		fprintf(to, "  %.1f MB in huge pages", mb((int64_t)ledger->released_huge));
+		fprintf(to, "  %s%.1f MB in huge pages", ledger->released_huge_least ? "at least " : "",
+			mb((int64_t)ledger->released_huge));
 	if (class == LEDGER_FILES)
 		fprintf(to, "  %.1f MB clean: the kernel can take them", mb((int64_t)ledger->file_clean));
 }

@@ -70,7 +70,6 @@ static void add_span(struct ledger *ledger, const struct heap_run *run, uint64_t
 
 static void add_run(struct ledger *ledger, const struct heap_run *run, uint64_t resident, uint64_t huge)
 {
-	ledger->heap_huge += huge;
 	switch (run->kind) {
 	case HEAP_PAGE_IN_USE:
 		if (run->span)
@@ -89,7 +88,7 @@ static void add_run(struct ledger *ledger, const struct heap_run *run, uint64_t 
 /* What is there of the heap's chunks. */
 struct heap_sum {
 	struct ledger *ledger;
-	uint64_t resident;
+	uint64_t resident, huge;
 };
 
 static void take_heap_run(const struct heap_run *run, uint64_t resident, uint64_t huge, void *context)
@@ -98,6 +97,7 @@ static void take_heap_run(const struct heap_run *run, uint64_t resident, uint64_
 
 	add_run(sum->ledger, run, resident, huge);
 	sum->resident += resident;
+	sum->huge += huge;
 }
 
 /* ---- Mappings --------------------------------------------------------------------------------- */
@@ -109,6 +109,7 @@ static void add_mapping(struct ledger *ledger, const struct mapping *mapping, ui
 
 	if (memory_mapping_holds_heap(ledger, mapping)) {
 		*heap_rss += rss;
+		ledger->heap_huge += known(mapping->memory.anonymous_huge);
 		ledger->heap_lazy_free += known(mapping->memory.lazy_free);
 		ledger->reserved += mapping->end - mapping->start - rss;
 		return;
@@ -198,6 +199,22 @@ static void read_heap(struct ledger *ledger, const struct ledger_source *source)
 	ledger->by_pages = !heap_read(source->heap, &ledger->heap, &ledger->coarse);
 }
 
+uint64_t ledger_huge_least(uint64_t huge, uint64_t resident, uint64_t released)
+{
+	return less(huge, less(resident, released));
+}
+
+/* Huge pages that were met nowhere: the kernel does not tell them page by page. */
+static void divide_huge(struct ledger *ledger, uint64_t heap_rss, uint64_t met)
+{
+	int64_t released = ledger->bytes[LEDGER_RELEASED];
+
+	if (met || !ledger->heap_huge)
+		return;
+	ledger->released_huge_least = true;
+	ledger->released_huge = ledger_huge_least(ledger->heap_huge, heap_rss, released > 0 ? (uint64_t)released : 0);
+}
+
 /* The classes of what is mapped; with an observer, page by page as well. */
 static int add_pages(struct ledger *ledger, const struct target_maps *maps, int pagemap,
 		     const struct memory_observer *observer)
@@ -216,8 +233,9 @@ static int add_pages(struct ledger *ledger, const struct target_maps *maps, int 
 			error = memory_walk_beside_heap(ledger, maps, pagemap, &beside, &huge);
 		/* Never used by the runtime: for it, the kernel has it still. */
 		ledger->bytes[LEDGER_RELEASED] += (int64_t)beside;
+		sum.huge += huge;
 		ledger->released_huge += huge;
-		ledger->heap_huge += huge;
+		divide_huge(ledger, heap_rss, sum.huge);
 		ledger->bytes[LEDGER_REMAINDER] = (int64_t)(heap_rss - sum.resident - beside);
 	} else {
 		ledger->bytes[LEDGER_HEAP] += (int64_t)heap_rss;

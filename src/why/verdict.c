@@ -113,6 +113,11 @@ static void judge_lazy_free(struct bench *bench)
 	    mb(lazy));
 }
 
+static const char *huge_least(const struct bench *bench)
+{
+	return bench->ledger->released_huge_least ? "at least " : "";
+}
+
 static void add_huge_pages(struct bench *bench, uint64_t released)
 {
 	const struct thp_setting *thp = bench->signals->thp;
@@ -124,9 +129,9 @@ static void add_huge_pages(struct bench *bench, uint64_t released)
 	add(bench, "huge_pages", released,
 	    "Set khugepaged's max_ptes_none to 0 and defrag to defer, or transparent huge pages to madvise; from Go "
 	    "1.21.6 on, GODEBUG=disablethp=1 does it for one program.",
-	    "%.1f MB that the runtime has given back are resident all the same, %.1f MB of it in huge pages: the "
+	    "%.1f MB that the runtime has given back are resident all the same, %s%.1f MB of it in huge pages: the "
 	    "kernel has filled huge pages in over released ranges%s.",
-	    mb(released), mb(bench->ledger->released_huge), setting);
+	    mb(released), huge_least(bench), mb(bench->ledger->released_huge), setting);
 }
 
 /*
@@ -151,9 +156,9 @@ static void judge_released(struct bench *bench)
 		add_huge_pages(bench, released);
 	else
 		add(bench, "released_resident", released, "Look whether madvise fails, with gctap madvise.",
-		    "%.1f MB that the runtime has given back are resident all the same, %.1f MB of it in huge pages; "
+		    "%.1f MB that the runtime has given back are resident all the same, %s%.1f MB of it in huge pages; "
 		    "why the others are cannot be told from one look.",
-		    mb(released), mb(bench->ledger->released_huge));
+		    mb(released), huge_least(bench), mb(bench->ledger->released_huge));
 }
 
 /* ---- Free, and kept ------------------------------------------------------------------------------ */

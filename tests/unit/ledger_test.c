@@ -122,6 +122,18 @@ static void test_tables_of_the_runtime(void **state)
 	assert_int_equal(ledger_tables_most(&heap), 16 * MIB + 8 * MIB);
 }
 
+/* What is not released may all be huge, before any of the rest has to be. */
+static void test_least_in_huge_pages(void **state)
+{
+	(void)state;
+	assert_int_equal(ledger_huge_least(100, 105, 100), 95);
+	assert_int_equal(ledger_huge_least(100, 100, 100), 100);
+	assert_int_equal(ledger_huge_least(40, 100, 60), 0);
+	assert_int_equal(ledger_huge_least(41, 100, 60), 1);
+	assert_int_equal(ledger_huge_least(100, 50, 60), 100); /* it moved meanwhile */
+	assert_int_equal(ledger_huge_least(0, 100, 60), 0);
+}
+
 /* Once it is gone, no numbers are made up. */
 static void test_gone(void **state)
 {
@@ -154,6 +166,7 @@ int main(void)
 		cmocka_unit_test(test_heap_by_its_place),
 		cmocka_unit_test(test_tables_of_the_runtime),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_least_in_huge_pages),
 	};
 
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);

@@ -233,8 +233,11 @@ static void test_huge_pages(void **state)
 	says("huge_pages", "(enabled: always, max_ptes_none: 511)");
 	now.signals.thp = NULL;
 	says("huge_pages", "over released ranges.");
+	now.ledger.released_huge_least = true;
+	says("huge_pages", "at least 30.0 MB of it in huge pages");
 	now.ledger.released_huge--;
 	holds("released_resident", 6 * PERCENT);
+	says("released_resident", "at least");
 	fails("huge_pages");
 }
 
