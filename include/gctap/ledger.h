@@ -50,13 +50,13 @@ struct ledger {
 	uint64_t moved; /* by how much Rss changed while the ledger was taken, by the kernel's counters (statm) */
 	uint64_t swapped, lazy_free, huge; /* of all mappings; VALUE_UNKNOWN where the kernel does not say */
 	uint64_t released_huge;		   /* of LEDGER_RELEASED, in huge pages; released_huge_least: or more */
-	bool released_huge_least;	   /* the kernel tells it of mappings alone (before Linux 6.7) */
 	uint64_t heap_huge;		   /* of the mappings that hold heap, in huge pages */
 	uint64_t heap_lazy_free;	   /* LazyFree of the mappings that hold heap */
 	uint64_t file_clean;		   /* of LEDGER_FILES, what the kernel can drop at once */
 	uint64_t data_files;		   /* of LEDGER_FILES, mapped files that are no code */
 	uint64_t reserved;		   /* address space of the heap that no page was ever put behind */
-	bool by_pages;			   /* the heap could be read page by page; else why not: */
+	bool by_pages;			   /* the heap could be read page by page; else why not: coarse */
+	bool released_huge_least;	   /* the kernel tells it of mappings alone (before Linux 6.7) */
 	struct failure coarse;
 	/*
 	 * Anonymous memory that nothing names is counted as the runtime's (LEDGER_METADATA) up to the most that its
