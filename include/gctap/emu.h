@@ -55,6 +55,9 @@ struct emu_options {
 int emu_new(const struct emu_options *options, struct emu **out, struct failure *failure);
 void emu_free(struct emu *emu);
 
+/* Gives back what the decoder's code and tables take of our resident set. When it is used again, it is read again. */
+void emu_trim(void);
+
 /*
  * Runs from @address with unknown registers and an unknown stack until a hook
  * stops it. With a pool, expressions are built in it; without, only numbers

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "capstone_memory.h"
 
+#include <link.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <capstone/capstone.h>
 
@@ -76,4 +79,41 @@ void capstone_memory_set(void)
 bool capstone_memory_starved(void)
 {
 	return reserve.pieces;
+}
+
+static bool holds(const struct dl_phdr_info *object, uintptr_t address)
+{
+	for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+		uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+
+		if (segment->p_type == PT_LOAD && address >= start && address - start < segment->p_memsz)
+			return true;
+	}
+	return false;
+}
+
+/* Only what was never writable: it is as in the file. */
+static int trim_object(struct dl_phdr_info *object, size_t size, void *context)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)context;
+	if (!holds(object, (uintptr_t)cs_disasm_iter))
+		return 0;
+	for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+		uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+		uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_memsz) & ~(page - 1);
+
+		if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W) && start < end)
+			madvise((void *)start, end - start, MADV_DONTNEED);
+	}
+	return 1;
+}
+
+void capstone_memory_trim(void)
+{
+	dl_iterate_phdr(trim_object, NULL);
 }

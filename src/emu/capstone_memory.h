@@ -12,5 +12,7 @@
 void capstone_memory_set(void);
 /* Does Capstone live on the reserve? Then what it says is not to be used: out of memory. */
 bool capstone_memory_starved(void);
+/* Takes its code and constants, 3.5 MB, out of the resident set; they come back page by page when they are used. */
+void capstone_memory_trim(void);
 
 #endif

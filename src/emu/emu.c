@@ -347,6 +347,11 @@ void emu_free(struct emu *emu)
 	free(emu);
 }
 
+void emu_trim(void)
+{
+	capstone_memory_trim();
+}
+
 static size_t code_at(struct image *image, uint64_t address, const uint8_t **code)
 {
 	const struct image_segment *segment = image_segment_at(image, address, 1);

@@ -946,6 +946,39 @@ static void nowhere_to_go(void **unused)
 	expr_pool_free(pool);
 }
 
+/* What is resident of the decoder's library, kB; -1: it is part of this program. */
+static long decoder_kb(void)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	char line[512], mode[8];
+	bool within = false;
+	long sum = -1, kb;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*x-%*x %7s", mode) == 1)
+			within = strstr(line, "libcapstone");
+		else if (within && sscanf(line, "Rss: %ld kB", &kb) == 1)
+			sum = sum < 0 ? kb : sum + kb;
+	}
+	fclose(file);
+	return sum;
+}
+
+static void decoder_comes_back(void **unused)
+{
+	struct failure failure;
+	long before;
+
+	(void)unused;
+	assert_int_equal(RUN("\xeb\xfe", &failure), -ETIME);
+	before = decoder_kb();
+	emu_trim();
+	if (before >= 0)
+		assert_in_range(decoder_kb(), 0, before - 1);
+	assert_int_equal(RUN("\xeb\xfe", &failure), -ETIME);
+}
+
 static enum emu_answer descend(struct emu *emu, uint64_t target, void *context, struct failure *failure)
 {
 	(void)emu;
@@ -1112,6 +1145,7 @@ int main(void)
 		cmocka_unit_test(each_round_of_a_repetition_counts),
 		cmocka_unit_test(time_ends_repetitions),
 		cmocka_unit_test(expressions_end),
+		cmocka_unit_test(decoder_comes_back),
 		cmocka_unit_test(nowhere_to_go),
 		cmocka_unit_test(calls_nest_and_return),
 		cmocka_unit_test(a_hook_leads_elsewhere),
