@@ -316,7 +316,7 @@ static int step_divide(struct emu *emu, const struct insn *insn, struct failure 
 		a = x86_sext(emu, a, size);
 		b = x86_sext(emu, b, size);
 	}
-	extension = is_signed ? (uint64_t)((int64_t)a.word >> 63) : 0;
+	extension = is_signed && a.word >> 63 ? UINT64_MAX : 0;
 	if (size == 4)
 		extension &= 0xffffffff;
 	if (size < 4 || high.word != extension ||
