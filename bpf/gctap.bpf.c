@@ -35,6 +35,7 @@ _Static_assert(GCTAP_FRAMES_MAX * sizeof(__u64) <= PAYLOAD_SMALL, "a stack fits 
 #define WAKEUP_BAND (8 * RECORD_BYTES(GCTAP_PAYLOAD_MAX))
 
 bool active;
+bool reader_rests; /* it wants to be woken by the next event; cleared by that */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -208,6 +209,15 @@ static __always_inline void stack_copy(struct pt_regs *regs, const struct gctap_
 	event->payload_bytes = bytes;
 }
 
+static __always_inline __u64 submit_flags(void)
+{
+	if (reader_rests) {
+		reader_rests = false;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	return ring_submit_flags(&ring, WAKEUP_BAND);
+}
+
 /* Inlined once per record size, since the verifier must see the size as a constant. */
 static __always_inline int hit_send(struct pt_regs *regs, const struct gctap_slot *slot, __u32 capture, __u64 pid_tgid,
 				    __u32 payload_max)
@@ -223,7 +233,7 @@ static __always_inline int hit_send(struct pt_regs *regs, const struct gctap_slo
 		stack_copy(regs, slot, event);
 	else
 		windows_copy(regs, slot, event, payload_max);
-	bpf_ringbuf_submit(event, ring_submit_flags(&ring, WAKEUP_BAND));
+	bpf_ringbuf_submit(event, submit_flags());
 	return 0;
 }
 

@@ -51,6 +51,12 @@ void probe_set_activate(struct probe_set *set);
 int probe_set_fd(const struct probe_set *set);
 
 /*
+ * The next event makes the descriptor readable, once, however little is in the ring: for who has found nothing for
+ * a while and wants to sleep for longer. An event that is under way at the call may not do so yet.
+ */
+void probe_set_rest(struct probe_set *set);
+
+/*
  * Returns 0 to go on; a negative answer ends consuming. The event is valid during
  * the call only, and of its payload only the first payload_bytes.
  */

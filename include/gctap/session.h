@@ -66,7 +66,13 @@ int session_release(struct session *session, struct failure *failure);
 /* Readable when session_poll() has something to do at once. */
 int session_fd(const struct session *session);
 
-/* Waits at most @timeout_ms, takes what has come. 0, a negative errno, or what on_record answered. */
+/* A descriptor of the caller's: session_poll() returns, too, when it is readable. */
+int session_watch(struct session *session, int fd, struct failure *failure);
+
+/*
+ * Waits at most @timeout_ms, and no longer than the session can do without a look (80 to 500 ms), then takes what has
+ * come: nothing waits for 100 ms. 0, a negative errno, or what on_record answered.
+ */
 int session_poll(struct session *session, int timeout_ms);
 
 /* Processes added by session_add_process() that are still there and traced. */

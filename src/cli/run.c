@@ -18,8 +18,8 @@
 #include "gctap/probe.h"
 #include "privilege.h"
 
-#define POLL_MS	       80	    /* the kernel side wakes us only under load: look this often */
-#define FIRST_POLL_MS  5	    /* until the first line is out, which somebody waits for */
+#define POLL_MS	       500	    /* as long as nothing happens */
+#define AWAIT_MS       80	    /* for a command that is not traced any more */
 #define CHILD_GRACE_NS 10000000000u /* from SIGTERM to giving up on a command that does not end */
 
 struct run {
@@ -173,6 +173,8 @@ static int start(struct run *run, const char *command_line, struct failure *fail
 	session.on_note = cli_note;
 	session.context = run;
 	error = session_new(&session, &run->session, failure);
+	if (!error)
+		error = session_watch(run->session, run->signals, failure);
 	if (!error && run->options->verbose && session_madvise_way(run->session))
 		note_way(session_madvise_way(run->session));
 	if (!error)
@@ -266,9 +268,14 @@ static void check_end(struct run *run)
 	check_grace(run);
 }
 
-static int first_poll_ms(const struct run *run)
+/* To the end of the time that was given, rounded up. */
+static int wait_ms(const struct run *run)
 {
-	return clock_ns(CLOCK_MONOTONIC) - run->start_ns < 1000000000u ? FIRST_POLL_MS : POLL_MS;
+	double left_ms = (run->options->duration - (double)(clock_ns(CLOCK_MONOTONIC) - run->start_ns) / 1e9) * 1e3;
+
+	if (run->options->duration <= 0 || left_ms >= POLL_MS)
+		return POLL_MS;
+	return left_ms > 0 ? (int)left_ms + 1 : 0;
 }
 
 /* What has come is written before anything is detached: the kernel takes a tenth of a second for that. */
@@ -278,7 +285,7 @@ static int loop(struct run *run)
 
 	run->start_ns = clock_ns(CLOCK_MONOTONIC);
 	while (!run->done && !error) {
-		error = session_poll(run->session, session_cycles(run->session) ? POLL_MS : first_poll_ms(run));
+		error = session_poll(run->session, run->ending_ns ? POLL_MS : wait_ms(run));
 		if (!error)
 			error = flush(run);
 		take_signal(run);
@@ -310,7 +317,7 @@ static void await_command(struct run *run)
 	while (!run->done && !waitpid(run->child_pid, &status, WNOHANG)) {
 		struct pollfd pollfd = { .fd = run->signals, .events = POLLIN };
 
-		poll(&pollfd, 1, POLL_MS);
+		poll(&pollfd, 1, AWAIT_MS);
 		take_signal(run);
 		check_grace(run);
 	}

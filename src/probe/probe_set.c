@@ -294,6 +294,11 @@ int probe_set_fd(const struct probe_set *set)
 	return ring_buffer__epoll_fd(set->ring);
 }
 
+void probe_set_rest(struct probe_set *set)
+{
+	__atomic_store_n(&set->skeleton->bss->reader_rests, true, __ATOMIC_RELEASE);
+}
+
 int probe_set_consume(struct probe_set *set, probe_handler handler, void *context)
 {
 	set->handler = handler;

@@ -296,9 +296,12 @@ static void check_same_program(struct session *session, const struct process *pr
 static void check_replaced(const struct session *session, struct binary *binary)
 {
 	struct stat status;
-	int error = stat(binary->path, &status) ? errno : 0;
+	int error;
 
-	if (!binary->any || binary->replaced || (error && error != ENOENT))
+	if (!binary->any || binary->replaced)
+		return;
+	error = stat(binary->path, &status) ? errno : 0;
+	if (error && error != ENOENT)
 		return;
 	if (!error && status.st_dev == binary->id.device && status.st_ino == binary->id.inode)
 		return;

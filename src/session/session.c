@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "session_internal.h"
 #include "gctap/clock.h"
+#include "gctap/emu.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +14,15 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 64
+
+/*
+ * The kernel side wakes us only under load, so the ring is looked at often; but not for ever while nothing comes.
+ * Then the next event is asked to wake us, and what is left to look after is who executes another program.
+ */
+#define LOOK_MS	       80u
+#define REST_MS	       500u
+#define REST_AFTER_NS  1000000000u
+#define FIRST_CYCLE_NS 1000000000u /* from the start: somebody waits for the first line */
 
 void session_note(const struct session *session, const char *format, ...)
 {
@@ -33,12 +43,12 @@ void session_emit(struct session *session, const struct record *record)
 		session->answer = session->options.on_record(record, session->options.context);
 }
 
-static int watch_ring(struct session *session, int fd, struct failure *failure)
+int session_watch(struct session *session, int fd, struct failure *failure)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
 	if (epoll_ctl(session->epoll, EPOLL_CTL_ADD, fd, &event))
-		return failure_set(failure, -errno, "cannot watch the ring buffer: %s", strerror(errno));
+		return failure_set(failure, -errno, "cannot watch a descriptor: %s", strerror(errno));
 	return 0;
 }
 
@@ -47,7 +57,7 @@ static int open_probes(struct session *session, struct failure *failure)
 	struct probe_options options = { .ring_bytes = session->options.ring_bytes };
 	int error = probe_set_new(&options, &session->probes, failure);
 
-	return error ? error : watch_ring(session, probe_set_fd(session->probes), failure);
+	return error ? error : session_watch(session, probe_set_fd(session->probes), failure);
 }
 
 static void emit_accounted(const struct record *record, void *context)
@@ -68,7 +78,7 @@ static int open_accounting(struct session *session, struct failure *failure)
 					      .context = session };
 	int error = accounting_new(&options, &session->accounting, failure);
 
-	return error ? error : watch_ring(session, accounting_fd(session->accounting), failure);
+	return error ? error : session_watch(session, accounting_fd(session->accounting), failure);
 }
 
 /* What the kernel side says of times would be of other clocks than ours, and processes would not be known again. */
@@ -247,17 +257,27 @@ int session_add_file(struct session *session, const char *path, struct failure *
 	return error;
 }
 
+static void ask_to_be_woken(struct session *session, uint64_t now)
+{
+	probe_set_rest(session->probes);
+	session->asked_ns = now;
+}
+
 int session_start(struct session *session)
 {
-	if (session->probes)
-		probe_set_activate(session->probes);
-	session->active = true;
 	session->started_ns = clock_ns(CLOCK_MONOTONIC);
+	session->taken_ns = session->started_ns;
+	if (session->probes) {
+		ask_to_be_woken(session, session->started_ns);
+		probe_set_activate(session->probes);
+	}
+	session->active = true;
 	session->started_boottime_ns = clock_ns(CLOCK_BOOTTIME);
 	for (struct process *process = session->named; process; process = process->next_named)
 		process_announce(session, process);
 	/* What solving needed for a moment, up to 20 MB, the allocator would keep for as long as we run. */
 	malloc_trim(0);
+	emu_trim();
 	return session->answer;
 }
 
@@ -278,6 +298,10 @@ static int consume(struct session *session)
 {
 	int taken = session->probes ? probe_set_consume(session->probes, session_on_event, session) : 0;
 
+	if (taken > 0) {
+		session->taken_ns = clock_ns(CLOCK_MONOTONIC);
+		session->asked_ns = 0;
+	}
 	if (taken >= 0 && session->accounting && !session->answer)
 		taken = accounting_poll(session->accounting);
 	if (session->answer)
@@ -290,10 +314,27 @@ int session_fd(const struct session *session)
 	return session->epoll;
 }
 
+/* How long there may be no look at the ring. */
+static int wait_ms(struct session *session, int timeout_ms)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	unsigned longest = LOOK_MS;
+
+	if (!session->probes || session->accounting)
+		return timeout_ms < (int)LOOK_MS ? timeout_ms : (int)LOOK_MS;
+	if (!session->asked_ns && (now - session->taken_ns >= REST_AFTER_NS ||
+				   (!session->cycles && now - session->started_ns < FIRST_CYCLE_NS)))
+		ask_to_be_woken(session, now);
+	/* At least one look after it was asked: an event that was under way does not wake us. */
+	else if (session->asked_ns && now - session->asked_ns >= LOOK_MS * 1000000u)
+		longest = REST_MS;
+	return timeout_ms < (int)longest ? timeout_ms : (int)longest;
+}
+
 int session_poll(struct session *session, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_MAX];
-	int count = epoll_wait(session->epoll, events, EVENTS_MAX, timeout_ms);
+	int count = epoll_wait(session->epoll, events, EVENTS_MAX, wait_ms(session, timeout_ms));
 	int error;
 
 	if (count < 0 && errno != EINTR)

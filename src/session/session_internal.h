@@ -57,6 +57,8 @@ struct session {
 	struct line_clock clock;
 	int epoll;
 	uint64_t ticks_per_second, started_ns, started_boottime_ns, exec_checked_ns;
+	uint64_t taken_ns; /* when the last event came */
+	uint64_t asked_ns; /* when the kernel side was asked to wake us at the next one; 0: not since it came */
 	int spawned_status;
 	bool has_spawned_status, active, finished;
 	bool has_over; /* a process that is over is to be reaped */

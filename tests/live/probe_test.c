@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1 /* pipe2 */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -707,6 +708,42 @@ static int event_stop(const struct gctap_event *event, void *context)
 	return -ECANCELED;
 }
 
+static bool readable(int fd, int timeout_ms)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, timeout_ms) == 1;
+}
+
+static void test_rest(void **state)
+{
+	struct probe_set *set = set_new(0);
+	struct child child = child_start();
+	struct probe_point point = point_of(child.pid);
+
+	(void)state;
+	point_add(set, &point);
+	probe_set_activate(set);
+	/* A few events wake nobody ... */
+	child_hit(&child, 3);
+	assert_false(readable(probe_set_fd(set), 0));
+	assert_int_equal(consume(set), 3);
+	/* ... but the next one does when it is asked to ... */
+	probe_set_rest(set);
+	assert_false(readable(probe_set_fd(set), 0));
+	child_hit(&child, 1);
+	assert_true(readable(probe_set_fd(set), 5000));
+	assert_int_equal(consume(set), 1);
+	assert_false(readable(probe_set_fd(set), 0));
+	/* ... and only that one. */
+	child_hit(&child, 3);
+	assert_false(readable(probe_set_fd(set), 0));
+	assert_int_equal(consume(set), 3);
+	assert_no_drops(set);
+	probe_set_free(set);
+	child_end(&child);
+}
+
 static void test_handler_stops(void **state)
 {
 	struct probe_set *set = set_new(0);
@@ -810,6 +847,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_killed_tracer_leaves_nothing),
 		cmocka_unit_test(test_spawned_before_exec),
 		cmocka_unit_test(test_deleted_file),
+		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_handler_stops),
 		cmocka_unit_test(test_refusals),
 	};
