@@ -12,7 +12,8 @@
  *
  * What is released now and the utilization are live gauges: they go on moving
  * between the probe and the print, so a difference there is no failure and is
- * counted apart. Everything else must be equal, the number of lines too, but
+ * counted apart. So is, now and then, one step of the scavenger in between, by
+ * which the runtime's work is ahead of gctap's. Everything else must be equal, the number of lines too, but
  * for the end, where a program exits before the runtime has printed.
  */
 #ifndef GCTAP_SCAV_COMPARISON_H
@@ -34,22 +35,22 @@ struct scav_comparison_field {
 	uint64_t equal;
 	uint64_t differing;
 	uint64_t missing;	   /* one side has no such field, or gctap shows it as unknown */
-	uint64_t moved;		   /* only gauges */
+	uint64_t moved;		   /* only gauges, and work */
 	uint64_t largest_distance; /* of those that moved; in @unit */
-	const char *unit;	   /* "KiB", "percentage points"; NULL: not a gauge */
+	const char *unit;	   /* "KiB", "percentage points"; NULL: cannot move */
 };
 
 struct scav_comparison_difference {
 	uint64_t gctap_line, runtime_line; /* from 1, in the order of that side; 0: it has no such line */
 	const char *gctap, *runtime;	   /* NULL: it has no such line */
-	size_t nr_fields;		   /* the fields that differ or are missing, without gauges that moved: */
+	size_t nr_fields;		   /* the fields that differ or are missing, without what moved: */
 	char fields[TRACE_FIELDS_MAX][40];
 };
 
 struct scav_comparison_result {
 	uint64_t compared; /* lines that both sides have: equal + moved + differing */
 	uint64_t equal;
-	uint64_t moved; /* differ only in gauges */
+	uint64_t moved; /* differ only in what moved */
 	uint64_t differing;
 	uint64_t only_gctap;   /* and not lost at exit, and not torn */
 	uint64_t only_runtime; /* also torn lines that gctap has none for */

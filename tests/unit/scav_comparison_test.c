@@ -170,8 +170,63 @@ static void gauges_move(void **state)
 	assert_int_equal(field(result, "utilization")->equal, 4);
 	assert_int_equal(field(result, "utilization")->largest_distance, 3);
 	assert_string_equal(field(result, "released_now")->unit, "KiB");
-	assert_null(field(result, "work_eager")->unit);
 	assert_int_equal(result->nr_differences, 0);
+	scav_comparison_free(comparison);
+}
+
+/* What is released between gctap's read and the runtime's is in its line alone. */
+static void work_moves(void **state)
+{
+	struct scav_comparison *comparison = scav_comparison_new();
+	const struct scav_comparison_result *result;
+
+	(void)state;
+	both_from_to(comparison, 1, 30);
+	gctap(comparison, "scav 0 KiB work (bg), 8632 KiB work (eager), 11424 KiB now, 0% util");
+	runtime(comparison, "scav 0 KiB work (bg), 8680 KiB work (eager), 11424 KiB now, 0% util");
+	both_from_to(comparison, 32, 60);
+	result = assert_result(comparison, (struct counts){ .equal = 59, .moved = 1, .verdict = COMPARISON_EQUAL });
+	assert_int_equal(field(result, "work_eager")->moved, 1);
+	assert_int_equal(field(result, "work_eager")->largest_distance, 48);
+	assert_string_equal(field(result, "work_eager")->unit, "KiB");
+	scav_comparison_free(comparison);
+}
+
+static void work_moves_by_a_step_and_forward(void **state)
+{
+	static const struct {
+		unsigned gctap, runtime;
+		bool moved;
+	} cases[] = { { 100, 164, true }, { 100, 165, false }, { 100, 99, false }, { 1000, 36, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct scav_comparison *comparison = scav_comparison_new();
+
+		both_from_to(comparison, 1, 30);
+		gctap(comparison, line_of(cases[i].gctap, 500, ""));
+		runtime(comparison, line_of(cases[i].runtime, 500, ""));
+		assert_result(comparison,
+			      (struct counts){ .equal = 30,
+					       .moved = cases[i].moved,
+					       .differing = !cases[i].moved,
+					       .verdict = cases[i].moved ? COMPARISON_EQUAL : COMPARISON_DIFFERENT });
+		scav_comparison_free(comparison);
+	}
+}
+
+/* A number that is always behind is no race. */
+static void work_moves_as_an_exception(void **state)
+{
+	struct scav_comparison *comparison = scav_comparison_new();
+
+	(void)state;
+	both_from_to(comparison, 1, 10);
+	for (unsigned i = 0; i < 3; i++) {
+		gctap(comparison, line_of(100, 500, ""));
+		runtime(comparison, line_of(164, 500, ""));
+	}
+	assert_result(comparison, (struct counts){ .equal = 10, .moved = 3, .verdict = COMPARISON_DIFFERENT });
 	scav_comparison_free(comparison);
 }
 
@@ -544,8 +599,8 @@ static void list_is_bounded(void **state)
 
 	(void)state;
 	for (unsigned i = 1; i <= 1000; i++) {
-		gctap(comparison, line_of(2 * i, i, ""));
-		runtime(comparison, line_of(2 * i + 1, i, ""));
+		gctap(comparison, line_of(2 * i + 1, i, ""));
+		runtime(comparison, line_of(2 * i, i, ""));
 	}
 	result = assert_result(comparison, (struct counts){ .differing = 1000, .verdict = COMPARISON_DIFFERENT });
 	assert_int_equal(result->nr_differences, SCAV_COMPARISON_DIFFERENCES_MAX);
@@ -553,7 +608,7 @@ static void list_is_bounded(void **state)
 	assert_int_equal(result->differences[99].gctap_line, 100);
 	text = printed(result);
 	assert_non_null(strstr(text, "900 more differences"));
-	assert_non_null(strstr(text, "\nscav line: work_background\n  gctap    scav 2 KiB"));
+	assert_non_null(strstr(text, "\nscav line: work_background\n  gctap    scav 3 KiB"));
 	assert_string_equal(text + strlen(text) - strlen("\ndifferent\n"), "\ndifferent\n");
 	free(text);
 	scav_comparison_free(comparison);
@@ -597,8 +652,8 @@ static void json_is_the_contract(void **state)
 
 	(void)state;
 	both(comparison, "scav 1 KiB work, 2 KiB total, 3% util");
-	gctap(comparison, "scav 3 KiB work, 2 KiB total, 3% util");
-	runtime(comparison, "scav 4 KiB work, 5 KiB total, 3% util");
+	gctap(comparison, "scav 4 KiB work, 2 KiB total, 3% util");
+	runtime(comparison, "scav 3 KiB work, 5 KiB total, 3% util");
 	runtime(comparison, "\xff");
 	json = scav_comparison_json(scav_comparison_finish(comparison));
 	assert_non_null(json);
@@ -609,13 +664,13 @@ static void json_is_the_contract(void **state)
 		"\"lines_only_gctap\":0,\"lines_only_runtime\":1,\"torn\":0,\"lines_torn_away\":0,\"lost_at_exit\":0,"
 		"\"forced\":0,\"controller_reset\":0,\"verdict\":\"different\",\"fields\":["
 		"{\"name\":\"work\",\"equal\":1,\"differing\":1,\"missing\":0,\"moved\":0,"
-		"\"largest_distance\":null,\"unit\":null},"
+		"\"largest_distance\":0,\"unit\":\"KiB\"},"
 		"{\"name\":\"released_now\",\"equal\":1,\"differing\":0,\"missing\":0,\"moved\":1,"
 		"\"largest_distance\":3,\"unit\":\"KiB\"},"
 		"{\"name\":\"utilization\",\"equal\":2,\"differing\":0,\"missing\":0,\"moved\":0,"
 		"\"largest_distance\":0,\"unit\":\"percentage points\"}],\"differences\":["
-		"{\"gctap_line\":2,\"runtime_line\":2,\"gctap\":\"scav 3 KiB work, 2 KiB total, 3% util\","
-		"\"runtime\":\"scav 4 KiB work, 5 KiB total, 3% util\",\"fields\":[\"work\"]},"
+		"{\"gctap_line\":2,\"runtime_line\":2,\"gctap\":\"scav 4 KiB work, 2 KiB total, 3% util\","
+		"\"runtime\":\"scav 3 KiB work, 5 KiB total, 3% util\",\"fields\":[\"work\"]},"
 		"{\"gctap_line\":null,\"runtime_line\":3,\"gctap\":null,\"runtime\":\"\\\\xff\",\"fields\":[]}]}");
 	free(text);
 	json_decref(json);
@@ -629,6 +684,9 @@ int main(void)
 		cmocka_unit_test(equal_lines),
 		cmocka_unit_test(joins_in_order_of_each_kind),
 		cmocka_unit_test(gauges_move),
+		cmocka_unit_test(work_moves),
+		cmocka_unit_test(work_moves_by_a_step_and_forward),
+		cmocka_unit_test(work_moves_as_an_exception),
 		cmocka_unit_test(names_what_differs),
 		cmocka_unit_test(one_missing_line),
 		cmocka_unit_test(the_place_counts),
