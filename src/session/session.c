@@ -19,8 +19,8 @@
  * The kernel side wakes us only under load, so the ring is looked at often; but not for ever while nothing comes.
  * Then the next event is asked to wake us, and what is left to look after is who executes another program.
  */
-#define LOOK_MS	       80u
-#define REST_MS	       500u
+#define LOOK_MS	       80
+#define REST_MS	       500
 #define REST_AFTER_NS  1000000000u
 #define FIRST_CYCLE_NS 1000000000u /* from the start: somebody waits for the first line */
 
@@ -314,29 +314,32 @@ int session_fd(const struct session *session)
 	return session->epoll;
 }
 
-/* How long there may be no look at the ring. */
-static int wait_ms(struct session *session, int timeout_ms)
+static void rest_when_quiet(struct session *session, uint64_t now)
 {
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-	unsigned longest = LOOK_MS;
+	bool quiet = now - session->taken_ns >= REST_AFTER_NS;
+	bool first = !session->cycles && now - session->started_ns < FIRST_CYCLE_NS;
 
-	if (!session->probes || session->accounting)
-		return timeout_ms < (int)LOOK_MS ? timeout_ms : (int)LOOK_MS;
-	if (!session->asked_ns && (now - session->taken_ns >= REST_AFTER_NS ||
-				   (!session->cycles && now - session->started_ns < FIRST_CYCLE_NS)))
+	if (session->probes && !session->asked_ns && (quiet || first))
 		ask_to_be_woken(session, now);
-	/* At least one look after it was asked: an event that was under way does not wake us. */
-	else if (session->asked_ns && now - session->asked_ns >= LOOK_MS * 1000000u)
-		longest = REST_MS;
-	return timeout_ms < (int)longest ? timeout_ms : (int)longest;
+}
+
+/* At least one look comes after it was asked: an event that was under way does not wake us. */
+static int wait_ms(const struct session *session, uint64_t now, int timeout_ms)
+{
+	bool asked = session->asked_ns && now - session->asked_ns >= LOOK_MS * 1000000u;
+	int longest = asked && !session->accounting ? REST_MS : LOOK_MS;
+
+	return timeout_ms < longest ? timeout_ms : longest;
 }
 
 int session_poll(struct session *session, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_MAX];
-	int count = epoll_wait(session->epoll, events, EVENTS_MAX, wait_ms(session, timeout_ms));
-	int error;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	int count, error;
 
+	rest_when_quiet(session, now);
+	count = epoll_wait(session->epoll, events, EVENTS_MAX, wait_ms(session, now, timeout_ms));
 	if (count < 0 && errno != EINTR)
 		return -errno;
 	/* First what has come, then who has gone: a process ends after its last line. */
