@@ -18,6 +18,12 @@ begin() {
 	! says "$1.out" '^impossible' || skip "$(sed -nE 's/^impossible: //p' "$1.out")"
 }
 
+# gctap has looked at the process for the first time, which is nowhere to be seen.
+looked() {
+	await says err 'cycles so far'
+	sleep $((2 * PATIENCE))
+}
+
 says_or_gone() { says "$@" || gone "$PID"; }
 
 end() {
@@ -161,7 +167,7 @@ case_memory_that_stays_away() {
 case_ends_by_sigint_with_a_verdict() {
 	begin leaking nothing
 	tap why --watch 600 --json -p "$PID"
-	sleep 2
+	looked
 	kill -INT "$TAP"
 	await_end "$TAP"
 	ended_with 0
@@ -171,7 +177,7 @@ case_ends_by_sigint_with_a_verdict() {
 case_a_program_that_ends() {
 	begin leaking nothing
 	tap why --watch 600 --json -p "$PID"
-	sleep 2
+	looked
 	kill "$PID"
 	await_end "$TAP"
 	ended_with 0
