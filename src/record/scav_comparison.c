@@ -197,11 +197,15 @@ static void count_distance(struct scav_comparison_result *result, const struct t
  */
 static bool can_have_moved(const struct trace_field *runtime, const struct trace_field *gctap)
 {
-	long long ahead = number_of(runtime) - number_of(gctap);
+	long long least, most;
 
-	if (is_work(runtime->name))
-		return ahead > 0 && ahead <= STEP_KIB;
-	return unit_of(runtime->name);
+	if (!unit_of(runtime->name))
+		return false;
+	if (!is_work(runtime->name))
+		return true;
+	least = number_of(gctap);
+	most = number_of(runtime);
+	return most > least && (unsigned long long)most - (unsigned long long)least <= STEP_KIB;
 }
 
 /* Counts all fields of two lines. Returns whether any has moved. */

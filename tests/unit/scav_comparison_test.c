@@ -268,6 +268,27 @@ static void names_what_differs(void **state)
 	scav_comparison_free(comparison);
 }
 
+static void flag_that_one_side_lacks(void **state)
+{
+	static const char *const lines[] = { "scav 31 KiB work (bg), 0 KiB work (eager), 501 KiB now, 7% util",
+					     "scav 31 KiB work (bg), 0 KiB work (eager), 501 KiB now, 7% util "
+					     "[controller reset]" };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct scav_comparison *comparison = scav_comparison_new();
+		const struct scav_comparison_result *result;
+
+		both_from_to(comparison, 1, 30);
+		gctap(comparison, lines[i]);
+		runtime(comparison, lines[1 - i]);
+		result = assert_result(comparison,
+				       (struct counts){ .equal = 30, .differing = 1, .verdict = COMPARISON_DIFFERENT });
+		assert_string_equal(result->differences[0].fields[0], "controller_reset");
+		scav_comparison_free(comparison);
+	}
+}
+
 /* A line that only one side has is told, and those behind it are equal. */
 static void one_missing_line(void **state)
 {
@@ -688,6 +709,7 @@ int main(void)
 		cmocka_unit_test(work_moves_by_a_step_and_forward),
 		cmocka_unit_test(work_moves_as_an_exception),
 		cmocka_unit_test(names_what_differs),
+		cmocka_unit_test(flag_that_one_side_lacks),
 		cmocka_unit_test(one_missing_line),
 		cmocka_unit_test(the_place_counts),
 		cmocka_unit_test(torn_lines_take_their_place),
