@@ -13,8 +13,10 @@
  * What is released now and the utilization are live gauges: they go on moving
  * between the probe and the print, so a difference there is no failure and is
  * counted apart. So is, now and then, one step of the scavenger in between, by
- * which the runtime's work is ahead of gctap's. Everything else must be equal, the number of lines too, but
- * for the end, where a program exits before the runtime has printed.
+ * which the runtime's work is ahead of gctap's; where that is no exception, the
+ * verdict is "different" without a difference to list. Everything else must be
+ * equal, the number of lines too, but for the end, where a program exits before
+ * the runtime has printed.
  */
 #ifndef GCTAP_SCAV_COMPARISON_H
 #define GCTAP_SCAV_COMPARISON_H

@@ -342,6 +342,9 @@ int session_poll(struct session *session, int timeout_ms)
 	count = epoll_wait(session->epoll, events, EVENTS_MAX, wait_ms(session, now, timeout_ms));
 	if (count < 0 && errno != EINTR)
 		return -errno;
+	/* The one wake-up is spent, though an event before that one, still under way, can keep it from being read. */
+	if (count > 0)
+		session->asked_ns = 0;
 	/* First what has come, then who has gone: a process ends after its last line. */
 	error = consume(session);
 	if (!error)
