@@ -5,6 +5,7 @@
 
 #include <argp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "gctap/failure.h"
@@ -60,5 +61,9 @@ double cli_seconds(struct argp_state *state, const char *text);
 int cli_signals(int *signal_fd, struct failure *failure);
 /* The signal that came, or 0; never blocks. @by_terminal: Ctrl-C, which our children have got as well. May be NULL. */
 int cli_signal_taken(int signal_fd, bool *by_terminal);
+
+/* How long session_poll() may wait when there is something to do at @deadline_ns of CLOCK_MONOTONIC; UINT64_MAX: never.
+ */
+int cli_wait_ms(uint64_t deadline_ns);
 
 #endif

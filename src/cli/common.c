@@ -11,6 +11,9 @@
 #include <jansson.h>
 
 #include "cli.h"
+#include "gctap/clock.h"
+
+#define WAIT_MAX_MS 500 /* as long as nothing happens */
 
 static bool json_starved;
 
@@ -169,4 +172,14 @@ int cli_signal_taken(int signal_fd, bool *by_terminal)
 	if (by_terminal)
 		*by_terminal = info.ssi_code == SI_KERNEL;
 	return (int)info.ssi_signo;
+}
+
+int cli_wait_ms(uint64_t deadline_ns)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (now >= deadline_ns)
+		return 0;
+	/* Rounded up: not a moment before. */
+	return deadline_ns - now >= WAIT_MAX_MS * 1000000ull ? WAIT_MAX_MS : (int)((deadline_ns - now) / 1000000u) + 1;
 }

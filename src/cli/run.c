@@ -18,7 +18,6 @@
 #include "gctap/probe.h"
 #include "privilege.h"
 
-#define POLL_MS	       500	    /* as long as nothing happens */
 #define AWAIT_MS       80	    /* for a command that is not traced any more */
 #define CHILD_GRACE_NS 10000000000u /* from SIGTERM to giving up on a command that does not end */
 
@@ -28,11 +27,12 @@ struct run {
 	struct output *output;
 	pid_t child_pid;
 	int signals;
-	uint64_t start_ns, ending_ns; /* ending: since when the command has been asked to end; 0: not */
-	struct failure failure;	      /* of writing */
-	bool released;		      /* the command runs */
-	bool told;		      /* what has failed */
-	bool interrupted;	      /* by the first Ctrl-C, while a command runs */
+	uint64_t end_ns;	/* of the time that was given; UINT64_MAX: no limit */
+	uint64_t ending_ns;	/* since when the command has been asked to end; 0: not */
+	struct failure failure; /* of writing */
+	bool released;		/* the command runs */
+	bool told;		/* what has failed */
+	bool interrupted;	/* by the first Ctrl-C, while a command runs */
 	bool done;
 };
 
@@ -235,7 +235,7 @@ static bool time_is_up(const struct run *run)
 
 	if (run->ending_ns)
 		return false;
-	return (run->options->duration > 0 && (double)(now - run->start_ns) >= run->options->duration * 1e9) ||
+	return now >= run->end_ns ||
 	       (run->options->count && session_cycles(run->session) >= (uint64_t)run->options->count) ||
 	       (run->options->session.madvise_intervals_max &&
 		session_madvise_intervals(run->session) >= run->options->session.madvise_intervals_max);
@@ -268,24 +268,15 @@ static void check_end(struct run *run)
 	check_grace(run);
 }
 
-/* To the end of the time that was given, rounded up. */
-static int wait_ms(const struct run *run)
-{
-	double left_ms = (run->options->duration - (double)(clock_ns(CLOCK_MONOTONIC) - run->start_ns) / 1e9) * 1e3;
-
-	if (run->options->duration <= 0 || left_ms >= POLL_MS)
-		return POLL_MS;
-	return left_ms > 0 ? (int)left_ms + 1 : 0;
-}
-
 /* What has come is written before anything is detached: the kernel takes a tenth of a second for that. */
 static int loop(struct run *run)
 {
 	int error = flush(run);
 
-	run->start_ns = clock_ns(CLOCK_MONOTONIC);
+	if (run->options->duration > 0)
+		run->end_ns = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(run->options->duration * 1e9);
 	while (!run->done && !error) {
-		error = session_poll(run->session, run->ending_ns ? POLL_MS : wait_ms(run));
+		error = session_poll(run->session, cli_wait_ms(run->ending_ns ? UINT64_MAX : run->end_ns));
 		if (!error)
 			error = flush(run);
 		take_signal(run);
@@ -390,7 +381,7 @@ void run_take_command(struct argp_state *state, struct run_options *options)
 int run_session(const struct run_options *options, int argc, char **argv)
 {
 	struct failure failure = { "" };
-	struct run run = { .options = options, .signals = -1 };
+	struct run run = { .options = options, .signals = -1, .end_ns = UINT64_MAX };
 	char *command_line = cli_join(argc, argv);
 	int error, status;
 

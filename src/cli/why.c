@@ -16,7 +16,6 @@
 
 #define SAMPLES	      60u /* of pages, while watching */
 #define SAMPLE_MIN_NS 500000000u
-#define POLL_MS	      500 /* as long as nothing happens */
 
 #define FEATURES	 (PRIVILEGE_PROCESS | PRIVILEGE_MEMORY)
 #define FEATURES_WATCH	 (PRIVILEGE_PROCESS | PRIVILEGE_FOLLOW | PRIVILEGE_UPROBES | PRIVILEGE_MEMORY | PRIVILEGE_WATCH)
@@ -221,16 +220,6 @@ static void forget_last(struct inquiry *inquiry)
 	inquiry->spare = last;
 }
 
-/* Rounded up. */
-static int until_ms(uint64_t ns)
-{
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-
-	if (now >= ns)
-		return 0;
-	return ns - now >= POLL_MS * 1000000ull ? POLL_MS : (int)((ns - now) / 1000000u) + 1;
-}
-
 /* Until the time is over, the process has ended, or Ctrl-C. */
 static int watch_loop(const struct options *options, struct inquiry *inquiry, const struct ledger_source *source,
 		      struct session *session, int signals, struct failure *failure)
@@ -254,7 +243,7 @@ static int watch_loop(const struct options *options, struct inquiry *inquiry, co
 			next = clock_ns(CLOCK_MONOTONIC) + step;
 		}
 		if (!error)
-			error = session_poll(session, until_ms(next < end ? next : end));
+			error = session_poll(session, cli_wait_ms(next < end ? next : end));
 		if (error && !failure->text[0])
 			failure_set(failure, error, "cannot go on watching: %s", strerror(-error));
 	}
