@@ -14,7 +14,7 @@
  * between the probe and the print, so a difference there is no failure and is
  * counted apart. So is, now and then, one step of the scavenger in between, by
  * which the runtime's work is ahead of gctap's; where that is no exception, the
- * verdict is "different" without a difference to list. Everything else must be
+ * verdict is "different", and the field says why. Everything else must be
  * equal, the number of lines too, but for the end, where a program exits before
  * the runtime has printed.
  */
@@ -39,6 +39,7 @@ struct scav_comparison_field {
 	uint64_t missing;	   /* one side has no such field, or gctap shows it as unknown */
 	uint64_t moved;		   /* only gauges, and work */
 	uint64_t largest_distance; /* of those that moved; in @unit */
+	bool moved_too_often;	   /* work, where it is no exception: the verdict is "different" */
 	const char *unit;	   /* "KiB", "percentage points"; NULL: cannot move */
 };
 

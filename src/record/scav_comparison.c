@@ -610,30 +610,34 @@ static void settle_untaken(struct scav_comparison *comparison)
 	}
 }
 
-/* It is a matter of microseconds: where it is no exception, it is something else. */
-static bool moves_too_often(const struct scav_comparison_result *result)
+/* It is a matter of microseconds: where it is no exception, it is something else. Returns whether any does. */
+static bool mark_what_moves_too_often(struct scav_comparison_result *result)
 {
-	for (size_t i = 0; i < result->nr_fields; i++) {
-		const struct scav_comparison_field *field = &result->fields[i];
+	bool any = false;
 
-		if (is_work(field->name) && field->moved > 1 + field->equal / 10)
-			return true;
+	for (size_t i = 0; i < result->nr_fields; i++) {
+		struct scav_comparison_field *field = &result->fields[i];
+
+		field->moved_too_often = is_work(field->name) && field->moved > 1 + field->equal / 10;
+		any |= field->moved_too_often;
 	}
-	return false;
+	return any;
 }
 
 const struct scav_comparison_result *scav_comparison_finish(struct scav_comparison *comparison)
 {
 	struct scav_comparison_result *result = &comparison->result;
+	bool too_often;
 
 	for (int kind = 0; kind < NR_KINDS; kind++)
 		settle(comparison, kind, true);
 	settle_all_alone(comparison);
 	settle_untaken(comparison);
+	too_often = mark_what_moves_too_often(result);
 	result->compared = result->equal + result->moved + result->differing;
 	if (!result->compared)
 		result->verdict = COMPARISON_NOTHING;
-	else if (result->differing || result->only_gctap || result->only_runtime || moves_too_often(result))
+	else if (result->differing || result->only_gctap || result->only_runtime || too_often)
 		result->verdict = COMPARISON_DIFFERENT;
 	else
 		result->verdict = COMPARISON_EQUAL;

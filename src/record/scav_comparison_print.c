@@ -38,6 +38,8 @@ static void print_field(const struct scav_comparison_field *field, FILE *to)
 		field->differing, field->missing, field->moved);
 	if (field->moved)
 		fprintf(to, "  by up to %" PRIu64 " %s", field->largest_distance, field->unit);
+	if (field->moved_too_often)
+		fputs("; too often to be chance", to);
 	fputc('\n', to);
 }
 
@@ -86,11 +88,11 @@ static json_t *fields_json(const struct scav_comparison_result *result)
 		const struct scav_comparison_field *field = &result->fields[i];
 
 		json_array_append_new(
-			fields,
-			json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:s?}", "name", field->name, "equal",
-				  (json_int_t)field->equal, "differing", (json_int_t)field->differing, "missing",
-				  (json_int_t)field->missing, "moved", (json_int_t)field->moved, "largest_distance",
-				  count_or_null(field->largest_distance, field->unit), "unit", field->unit));
+			fields, json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:o, s:s?}", "name", field->name, "equal",
+					  (json_int_t)field->equal, "differing", (json_int_t)field->differing,
+					  "missing", (json_int_t)field->missing, "moved", (json_int_t)field->moved,
+					  "moved_too_often", field->moved_too_often, "largest_distance",
+					  count_or_null(field->largest_distance, field->unit), "unit", field->unit));
 	}
 	return fields;
 }

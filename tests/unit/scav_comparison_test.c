@@ -88,6 +88,17 @@ static const struct scav_comparison_result *assert_result(struct scav_comparison
 	return result;
 }
 
+static char *printed(const struct scav_comparison_result *result)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	scav_comparison_print(result, to);
+	fclose(to);
+	return text;
+}
+
 static void nothing_is_not_equal(void **state)
 {
 	struct scav_comparison *comparison = scav_comparison_new();
@@ -219,6 +230,8 @@ static void work_moves_by_a_step_and_forward(void **state)
 static void work_moves_as_an_exception(void **state)
 {
 	struct scav_comparison *comparison = scav_comparison_new();
+	const struct scav_comparison_result *result;
+	char *text;
 
 	(void)state;
 	both_from_to(comparison, 1, 10);
@@ -226,7 +239,12 @@ static void work_moves_as_an_exception(void **state)
 		gctap(comparison, line_of(100, 500, ""));
 		runtime(comparison, line_of(164, 500, ""));
 	}
-	assert_result(comparison, (struct counts){ .equal = 10, .moved = 3, .verdict = COMPARISON_DIFFERENT });
+	result = assert_result(comparison, (struct counts){ .equal = 10, .moved = 3, .verdict = COMPARISON_DIFFERENT });
+	assert_true(field(result, "work_background")->moved_too_often);
+	assert_false(field(result, "work_eager")->moved_too_often);
+	text = printed(result);
+	assert_non_null(strstr(text, " 3  by up to 64 KiB; too often to be chance\n"));
+	free(text);
 	scav_comparison_free(comparison);
 }
 
@@ -601,17 +619,6 @@ static void interleaving_does_not_matter(void **state)
 		free(lines[i]);
 }
 
-static char *printed(const struct scav_comparison_result *result)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *to = open_memstream(&text, &size);
-
-	scav_comparison_print(result, to);
-	fclose(to);
-	return text;
-}
-
 static void list_is_bounded(void **state)
 {
 	struct scav_comparison *comparison = scav_comparison_new();
@@ -684,11 +691,13 @@ static void json_is_the_contract(void **state)
 		"{\"lines_compared\":2,\"lines_equal\":1,\"lines_moved\":0,\"lines_differing\":1,"
 		"\"lines_only_gctap\":0,\"lines_only_runtime\":1,\"torn\":0,\"lines_torn_away\":0,\"lost_at_exit\":0,"
 		"\"forced\":0,\"controller_reset\":0,\"verdict\":\"different\",\"fields\":["
-		"{\"name\":\"work\",\"equal\":1,\"differing\":1,\"missing\":0,\"moved\":0,"
+		"{\"name\":\"work\",\"equal\":1,\"differing\":1,\"missing\":0,\"moved\":0,\"moved_too_often\":false,"
 		"\"largest_distance\":0,\"unit\":\"KiB\"},"
-		"{\"name\":\"released_now\",\"equal\":1,\"differing\":0,\"missing\":0,\"moved\":1,"
+		"{\"name\":\"released_now\",\"equal\":1,\"differing\":0,\"missing\":0,\"moved\":1,\"moved_too_often\":"
+		"false,"
 		"\"largest_distance\":3,\"unit\":\"KiB\"},"
-		"{\"name\":\"utilization\",\"equal\":2,\"differing\":0,\"missing\":0,\"moved\":0,"
+		"{\"name\":\"utilization\",\"equal\":2,\"differing\":0,\"missing\":0,\"moved\":0,\"moved_too_often\":"
+		"false,"
 		"\"largest_distance\":0,\"unit\":\"percentage points\"}],\"differences\":["
 		"{\"gctap_line\":2,\"runtime_line\":2,\"gctap\":\"scav 4 KiB work, 2 KiB total, 3% util\","
 		"\"runtime\":\"scav 3 KiB work, 5 KiB total, 3% util\",\"fields\":[\"work\"]},"
