@@ -6,6 +6,8 @@
  *	GCTAP_FAULT=FUNCTION:NUMBER:ERRNO   the NUMBER-th call of FUNCTION fails with that errno
  *	GCTAP_FAULT=FUNCTION:NUMBER:kill    before it, GCTAP_FAULT_PID is ended with SIGKILL
  *	GCTAP_FAULT=clock:NUMBER:SECONDS    the time of day is set by so many seconds before its NUMBER-th reading
+ *	GCTAP_FAULT_WAYS=COUNT              of the calls of FUNCTION, those are left out of the count that come
+ *	                                    by a way (the return addresses on the stack) that COUNT came by
  *	GCTAP_FAULT_REPORT=FILE             at its end: "FUNCTION CALLS" of each function, one a line,
  *	                                    and "reached" when the fault was made
  *
@@ -14,11 +16,13 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +83,7 @@ static struct {
 	unsigned long number, calls[FUNCTIONS];
 	int error; /* 0: kill */
 	pid_t victim;
+	unsigned ways; /* so many calls by the same way count; 0: all */
 	char report[4096];
 	bool reached;
 } plan = { .function = FUNCTIONS };
@@ -121,10 +126,58 @@ static void victim_end(void)
 	kernel(SYS_close, pidfd, 0, 0, 0, 0, 0);
 }
 
+#define FRAMES_MAX 64
+
+static struct {
+	struct {
+		uint64_t way; /* 0: free */
+		unsigned calls;
+	} slots[1 << 14];
+	size_t used;
+	bool at_it;
+} seen;
+
+/* Its return addresses, mixed. Where the stack is deeper, its lower part. */
+static uint64_t way_here(void)
+{
+	void *frames[FRAMES_MAX];
+	int count = backtrace(frames, FRAMES_MAX);
+	uint64_t way = 0;
+
+	for (int i = 0; i < count; i++) {
+		way = (way ^ (uintptr_t)frames[i]) * 0x9e3779b97f4a7c15u;
+		way ^= way >> 29;
+	}
+	return way ? way : 1;
+}
+
+/* Has this call come by a way that enough others have come by? */
+static bool is_known(void)
+{
+	const size_t slots = sizeof(seen.slots) / sizeof(seen.slots[0]);
+	uint64_t way;
+	size_t i;
+
+	if (!plan.ways || seen.at_it)
+		return false;
+	seen.at_it = true;
+	way = way_here();
+	seen.at_it = false;
+	for (i = way % slots; seen.slots[i].way && seen.slots[i].way != way; i = (i + 1) % slots)
+		;
+	if (!seen.slots[i].way && ++seen.used == slots)
+		abort();
+	seen.slots[i].way = way;
+	return seen.slots[i].calls++ >= plan.ways;
+}
+
 static bool due(enum function function)
 {
-	unsigned long call = ++plan.calls[function];
+	unsigned long call;
 
+	if (function == plan.function && is_known())
+		return false;
+	call = ++plan.calls[function];
 	if (function != plan.function || call != plan.number)
 		return false;
 	plan.reached = true;
@@ -172,10 +225,15 @@ static void plan_read(const char *text)
 __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv("GCTAP_FAULT"), *report = getenv("GCTAP_FAULT_REPORT");
+	const char *ways = getenv("GCTAP_FAULT_WAYS");
 
 	if (!text)
 		return;
 	plan_read(text);
+	if (ways) {
+		plan.ways = (unsigned)strtoul(ways, NULL, 10);
+		way_here(); /* its first use allocates */
+	}
 	if (report)
 		snprintf(plan.report, sizeof(plan.report), "%s", report);
 	/* Not for what is executed from here. */
