@@ -135,7 +135,7 @@ test-corpus: all
 
 fuzz:
 	@scripts/setup build fuzz
-	@scripts/fuzz
+	@scripts/fuzz --write
 
 coverage:
 	@scripts/setup build test fuzz
@@ -161,15 +161,11 @@ soak:
 	$(prepare_bench)
 	@scripts/bench-soak --write
 
-# The injected faults with the sanitizers as well: these see what a way out forgot to free.
 test-faults: all live-tests
 	@scripts/setup build test
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined build/sanitized/gctap
 	@tests/go/build $(BUILD)/go
-	@status=0; for test in injected outputs storms hostile; do \
-		GCTAP_FAULTS=all tests/live/$$test.sh || status=1; done; \
-	GCTAP=build/sanitized/gctap ASAN_OPTIONS=verify_asan_link_order=0 GCTAP_FAULTS=all \
-		tests/live/injected.sh || status=1; exit $$status
+	@scripts/faults --write
 
 test-vm: all live-tests
 	@scripts/setup build test vm
@@ -193,8 +189,8 @@ help:
 	@echo 'make test            set-up (root), all tests that can run here'
 	@echo 'make test-go         every Go toolchain times every way to build, gctap why over versions; writes docs/matrix-go.md, -scav.md, -why.md'
 	@echo 'make test-corpus     fourteen published programs; writes docs/matrix-corpus.md, and a part of docs/matrix-why.md'
-	@echo 'make test-faults     each call of each function failing once, thousands of short processes'
-	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target'
+	@echo 'make test-faults     each way to each call failing, thousands of short processes; writes docs/faults.md'
+	@echo 'make fuzz            libFuzzer on the readers and the emulator; FUZZ_SECONDS=600 a target; writes docs/fuzzing.md'
 	@echo 'make coverage        lines of the readers and the emulator that unit tests and the fuzz corpus run; writes docs/coverage.md'
 	@echo 'make bench           all benchmarks, ten minutes on a quiet machine; writes docs/benchmarks.md and its drawings'
 	@echo 'make bench-PART      one of them: overhead hit start tax solve many drops heap'

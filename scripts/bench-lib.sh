@@ -79,22 +79,8 @@ stats_off() {
 
 # ---- The machine -----------------------------------------------------------------------------------
 
-machine_cpu() { sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1 | grep . || uname -m; }
-
-machine_virtual() {
-	local by
-	if ! grep -qw hypervisor /proc/cpuinfo; then
-		echo "not virtualised"
-	else
-		by=$(lscpu 2>/dev/null | sed -n 's/^Hypervisor vendor: *//p')
-		echo "virtual machine${by:+ ($by)}"
-	fi
-}
-
-machine() {
-	printf '%s, %d cores, %s, %.0f GiB, kernel %s, load average %s before it began' "$(machine_cpu)" "$(nproc)" "$(machine_virtual)" \
-		"$(awk '/^MemTotal/ { print $2 / 1048576 }' /proc/meminfo)" "$(uname -r | cut -d- -f1)" "$LOAD"
-}
+# A benchmark wants to know also how busy it was.
+machine_before() { printf '%s, load average %s before it began' "$(machine)" "$LOAD"; }
 
 # Ticks that somebody wanted to run, and those of them that the host gave to others.
 steal_read() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9, $9 }' /proc/stat; }

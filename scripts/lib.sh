@@ -41,6 +41,28 @@ scratch_make() {
 	trap 'rm -rf -- "$SCRATCH"' EXIT
 }
 
+# ---- The machine -------------------------------------------------------------------------------
+
+machine_cpu() { sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1 | grep . || uname -m; }
+
+machine_virtual() {
+	local by
+	if ! grep -qw hypervisor /proc/cpuinfo; then
+		echo "not virtualised"
+	else
+		by=$(lscpu 2>/dev/null | sed -n 's/^Hypervisor vendor: *//p')
+		echo "virtual machine${by:+ ($by)}"
+	fi
+}
+
+# In one line, for the documents.
+machine() {
+	printf '%s, %d cores, %s, %.0f GiB, kernel %s' "$(machine_cpu)" "$(nproc)" "$(machine_virtual)" \
+		"$(awk '/^MemTotal/ { print $2 / 1048576 }' /proc/meminfo)" "$(uname -r | cut -d- -f1)"
+}
+
+# ---- The toolchains ----------------------------------------------------------------------------
+
 go_versions() { awk 'NF { print $1 }' <<<"$GO_TOOLCHAINS"; }
 
 go_suite() { awk -v version="$1" '$1 == version { print $2 }' <<<"$GO_TOOLCHAINS"; }
