@@ -34,6 +34,7 @@ case_a_line_for_every_cycle() {
 case_nothing_lost_in_json() {
 	gctap trace --json -o trace.json -- "$GO_PROGRAMS/backtoback" -cycles 200
 	ended_with 0
+	info "unknown: $(jq -c 'select(.type == "gc_cycle" and .unknown != []) | [.cycle, .unknown]' trace.json | head -n 5 | xargs)"
 	same "what was lost" '[200,0,0,0,0,0,0]' "$(jq -c 'select(.type == "totals") | [.cycles, .gaps,
 		.missing_cycles, .dropped_ring_full, .dropped_no_capture, .window_faults, .stack_faults]' trace.json)"
 	jq -r 'select(.type == "gc_cycle").cycle' trace.json | consecutive 1
