@@ -137,7 +137,7 @@ static struct {
 	bool at_it;
 } seen;
 
-/* Its return addresses, mixed. Where the stack is deeper, its lower part. */
+/* Its return addresses, mixed; of a deeper stack the innermost ones. */
 static uint64_t way_here(void)
 {
 	void *frames[FRAMES_MAX];
@@ -151,7 +151,7 @@ static uint64_t way_here(void)
 	return way ? way : 1;
 }
 
-/* Has this call come by a way that enough others have come by? */
+/* Has this call come by a way that enough others have come by? What the search for the way calls itself is left out. */
 static bool is_known(void)
 {
 	const size_t slots = sizeof(seen.slots) / sizeof(seen.slots[0]);
@@ -159,7 +159,7 @@ static bool is_known(void)
 	size_t i;
 
 	if (!plan.ways || seen.at_it)
-		return false;
+		return seen.at_it;
 	seen.at_it = true;
 	way = way_here();
 	seen.at_it = false;

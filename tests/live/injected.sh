@@ -19,9 +19,9 @@ readonly ENOENT=2 EPERM=1 EIO=5 ENOMEM=12 EMFILE=24 ENOSPC=28 NEVER=100000
 
 # So many calls by the same way count; 0: all do.
 case $FAULTS in
-some) readonly WAYS=1 ;;
-all) readonly WAYS=2 ;;
-each) readonly WAYS=0 ;;
+some) WAYS=1 ;;
+all) WAYS=2 ;;
+each) WAYS=0 ;;
 *) die "GCTAP_FAULTS is some, all or each, not $FAULTS" ;;
 esac
 
@@ -50,6 +50,7 @@ ends_well() {
 	! complaints | grep -q 'unknown reason' || fail "$1: no reason is given"
 }
 
+# step_of FUNCTION
 step_of() {
 	case $FAULTS:$1 in
 	some:malloc) echo 13 ;;
@@ -108,6 +109,17 @@ unharmed() {
 	ended_with 0
 }
 
+# Were they all the same, next to nothing would be made to fail, and nobody would notice.
+ways_are_told_apart() {
+	local all ways WAYS=0
+	with_fault malloc 0 0 inspect --json "$GO_PROGRAMS/backtoback"
+	all=$(calls_of malloc)
+	WAYS=1
+	with_fault malloc 0 0 inspect --json "$GO_PROGRAMS/backtoback"
+	ways=$(calls_of malloc)
+	((ways > 50 && ways < all)) || fail "$all allocations by $ways ways"
+}
+
 # The library is in the way of libbpf too: else all the rest would show nothing.
 case_the_injector_takes_hold() {
 	begin
@@ -123,6 +135,7 @@ case_the_injector_takes_hold() {
 	with_fault perf_event_open 1 "$EPERM" trace -- "$GO_PROGRAMS/backtoback" -cycles 3
 	ended_with 2
 	says report reached || fail "the report does not say that the fault was made"
+	ways_are_told_apart
 }
 
 case_faults_in_trace_of_a_process() {

@@ -34,12 +34,11 @@ case_a_line_for_every_cycle() {
 case_nothing_lost_in_json() {
 	gctap trace --json -o trace.json -- "$GO_PROGRAMS/backtoback" -cycles 200
 	ended_with 0
-	info "unknown: $(jq -c 'select(.type == "gc_cycle" and .unknown != []) | [.cycle, .unknown]' trace.json | head -n 5 | xargs)"
+	same "cycles with a field unknown" '' \
+		"$(jq -c 'select(.type == "gc_cycle" and .unknown != []) | [.cycle, .unknown]' trace.json | head -n 5)"
 	same "what was lost" '[200,0,0,0,0,0,0]' "$(jq -c 'select(.type == "totals") | [.cycles, .gaps,
 		.missing_cycles, .dropped_ring_full, .dropped_no_capture, .window_faults, .stack_faults]' trace.json)"
 	jq -r 'select(.type == "gc_cycle").cycle' trace.json | consecutive 1
-	same "cycles with a field unknown" 0 \
-		"$(jq 'select(.type == "gc_cycle" and .unknown != [])' trace.json | wc -l)"
 }
 
 # trigger REASON-OF-triggers TRIGGER FUNCTION : as tests/live/trigger.sh has it, a cycle or two may be
