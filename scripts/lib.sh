@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What the scripts share: messages, the cache folder, and Debian packages of any suite taken through
-# an apt configuration of their own, so that the system's apt state stays as it is. Source it.
+# What the scripts share: messages, the cache folder, the machine in a line, and Debian packages of any suite
+# taken through an apt configuration of their own, so that the system's apt state stays as it is. Source it.
 
 GCTAP_CACHE=${GCTAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gctap}
 GCTAP_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -41,28 +41,6 @@ scratch_make() {
 	trap 'rm -rf -- "$SCRATCH"' EXIT
 }
 
-# ---- The machine -------------------------------------------------------------------------------
-
-machine_cpu() { sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1 | grep . || uname -m; }
-
-machine_virtual() {
-	local by
-	if ! grep -qw hypervisor /proc/cpuinfo; then
-		echo "not virtualised"
-	else
-		by=$(lscpu 2>/dev/null | sed -n 's/^Hypervisor vendor: *//p')
-		echo "virtual machine${by:+ ($by)}"
-	fi
-}
-
-# In one line, for the documents.
-machine() {
-	printf '%s, %d cores, %s, %.0f GiB, kernel %s' "$(machine_cpu)" "$(nproc)" "$(machine_virtual)" \
-		"$(awk '/^MemTotal/ { print $2 / 1048576 }' /proc/meminfo)" "$(uname -r | cut -d- -f1)"
-}
-
-# ---- The toolchains ----------------------------------------------------------------------------
-
 go_versions() { awk 'NF { print $1 }' <<<"$GO_TOOLCHAINS"; }
 
 go_suite() { awk -v version="$1" '$1 == version { print $2 }' <<<"$GO_TOOLCHAINS"; }
@@ -87,6 +65,26 @@ write_section() {
 		$0 == "<!-- " name ":end -->" { inside = 0 }
 		!inside' "$document" >"$document.new"
 	mv "$document.new" "$document"
+}
+
+# ---- The machine -------------------------------------------------------------------------------
+
+machine_cpu() { sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1 | grep . || uname -m; }
+
+machine_virtual() {
+	local by
+	if ! grep -qw hypervisor /proc/cpuinfo; then
+		echo "not virtualised"
+	else
+		by=$(lscpu 2>/dev/null | sed -n 's/^Hypervisor vendor: *//p')
+		echo "virtual machine${by:+ ($by)}"
+	fi
+}
+
+# In one line, for the documents.
+machine() {
+	printf '%s, %d cores, %s, %.0f GiB, kernel %s' "$(machine_cpu)" "$(nproc)" "$(machine_virtual)" \
+		"$(awk '/^MemTotal/ { print $2 / 1048576 }' /proc/meminfo)" "$(uname -r | cut -d- -f1)"
 }
 
 # ---- Debian packages of any suite ------------------------------------------------------------

@@ -62,7 +62,7 @@ int cli_signals(int *signal_fd, struct failure *failure);
 /* The signal that came, or 0; never blocks. @by_terminal: Ctrl-C, which our children have got as well. May be NULL. */
 int cli_signal_taken(int signal_fd, bool *by_terminal);
 
-/* How long session_poll() may wait: until @deadline_ns of CLOCK_MONOTONIC; UINT64_MAX: there is none. */
+/* Milliseconds, rounded up, that session_poll() may wait, until @deadline_ns of CLOCK_MONOTONIC; UINT64_MAX: none. */
 int cli_wait_ms(uint64_t deadline_ns);
 
 #endif
